@@ -1,0 +1,207 @@
+// Package atomicfile writes a file that is either whole or not there: the
+// bytes go to a temporary file in the same folder, which takes the final name
+// only once everything is on disk.
+package atomicfile
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+)
+
+// bufferSize is the size of the write buffer: large enough that a system call
+// is rare beside the work of making a line.
+const bufferSize = 64 << 10
+
+// File is a file being written. It is not safe for concurrent use.
+//
+// Every File must end in Commit or Abort; Abort after Commit does nothing, so
+// that it can be deferred.
+type File struct {
+	path   string // as the caller spelled it, for messages
+	target string // path with symbolic links followed
+	temp   string
+	force  bool
+	done   bool
+	sys    system
+	file   handle
+	buf    *bufio.Writer
+}
+
+// existsError says that there is a file where a new one was wanted.
+type existsError struct{ path string }
+
+func (e *existsError) Error() string {
+	return e.path + ": want a new file, got one that exists"
+}
+
+// Is makes the error one of the fs.ErrExist family.
+func (e *existsError) Is(target error) bool { return target == fs.ErrExist }
+
+// Create starts a file that Commit will put at path. Nothing is visible under
+// that name before.
+//
+// Without force, a file that exists at path is an error for which
+// errors.Is(err, fs.ErrExist) holds, here and, for a file that appears
+// meanwhile, in Commit. With force the file is replaced and the new one takes
+// over its permissions. Where path is a symbolic link, the file it points to is
+// written and the link stays.
+func Create(path string, force bool) (*File, error) {
+	return create(osSystem{}, path, force)
+}
+
+func create(sys system, path string, force bool) (*File, error) {
+	f := &File{path: path, force: force, sys: sys}
+	var err error
+	if f.target, err = followLinks(path); err != nil {
+		return nil, f.fail("create", err)
+	}
+	old, err := sys.lstat(f.target)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		old = nil
+	case err != nil:
+		return nil, f.fail("create", err)
+	case old.IsDir():
+		return nil, fmt.Errorf("%s: want a file, got a folder", path)
+	case !old.Mode().IsRegular():
+		// A rename would put a plain file in the place of /dev/null.
+		return nil, fmt.Errorf("%s: want a regular file, got a device, pipe or socket", path)
+	case !force:
+		return nil, &existsError{path}
+	}
+	if err := f.openTemp(); err != nil {
+		return nil, f.fail("create", err)
+	}
+	if old != nil {
+		if err := f.file.Chmod(old.Mode().Perm()); err != nil {
+			f.discard()
+			return nil, f.fail("create", err)
+		}
+	}
+	f.buf = bufio.NewWriterSize(f.file, bufferSize)
+	return f, nil
+}
+
+// openTemp opens a file of a new name beside the target. os.CreateTemp would
+// make it private (0600); a result file gets the mode any new file gets.
+func (f *File) openTemp() error {
+	dir, base := filepath.Split(f.target)
+	for try := 0; ; try++ {
+		f.temp = fmt.Sprintf("%s.%s.tmp-%08x", dir, base, rand.Uint32())
+		var err error
+		f.file, err = f.sys.create(f.temp)
+		if err == nil || try == 100 || !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+	}
+}
+
+// Write adds p to the file. After an error the file can only be aborted:
+// Commit repeats the error.
+func (f *File) Write(p []byte) (int, error) {
+	n, err := f.buf.Write(p)
+	if err != nil {
+		return n, f.fail("write", err)
+	}
+	return n, nil
+}
+
+// Commit puts the file, whole and synced, at its path. On error the temporary
+// file is gone and what stood at the path is untouched; the one exception is a
+// failed sync of the folder, after which the file is in place but might not
+// survive a power cut.
+func (f *File) Commit() error {
+	if f.done {
+		return f.fail("commit", fs.ErrClosed)
+	}
+	f.done = true
+	if err := f.finish(); err != nil {
+		f.discard()
+		return err
+	}
+	dir, _ := filepath.Split(f.target)
+	if dir == "" {
+		dir = "."
+	}
+	if err := f.sys.syncDir(dir); err != nil {
+		return f.fail("sync folder", err)
+	}
+	return nil
+}
+
+// finish brings everything to disk and gives it the final name.
+func (f *File) finish() error {
+	if err := f.buf.Flush(); err != nil {
+		return f.fail("write", err)
+	}
+	if err := f.file.Sync(); err != nil {
+		return f.fail("sync", err)
+	}
+	if err := f.file.Close(); err != nil {
+		return f.fail("close", err)
+	}
+	if !f.force {
+		return f.publishNew()
+	}
+	if err := f.sys.rename(f.temp, f.target); err != nil {
+		return f.fail("rename", err)
+	}
+	return nil
+}
+
+// publishNew gives the file its name without ever replacing one: link, unlike
+// rename, fails on a name that is taken.
+func (f *File) publishNew() error {
+	err := f.sys.link(f.temp, f.target)
+	switch {
+	case err == nil:
+		// The file is in place; a second name left behind would do no harm.
+		_ = f.sys.remove(f.temp)
+		return nil
+	case errors.Is(err, fs.ErrExist):
+		return &existsError{f.path}
+	}
+	// Not every file system has hard links. Looking first leaves a short race,
+	// the best that rename alone can do.
+	if _, err := f.sys.lstat(f.target); err == nil {
+		return &existsError{f.path}
+	}
+	if err := f.sys.rename(f.temp, f.target); err != nil {
+		return f.fail("rename", err)
+	}
+	return nil
+}
+
+// Abort throws the file away. After Commit or another Abort it does nothing.
+func (f *File) Abort() error {
+	if f.done {
+		return nil
+	}
+	f.done = true
+	if err := f.discard(); err != nil {
+		return f.fail("remove the temporary file", err)
+	}
+	return nil
+}
+
+func (f *File) discard() error {
+	_ = f.file.Close() // may be closed already; nothing in it is wanted
+	return f.sys.remove(f.temp)
+}
+
+// fail names the path the caller knows in place of the temporary one.
+func (f *File) fail(op string, err error) error {
+	var path *fs.PathError
+	var link *os.LinkError
+	if errors.As(err, &path) {
+		err = path.Err
+	} else if errors.As(err, &link) {
+		err = link.Err
+	}
+	return fmt.Errorf("%s: %s: %w", f.path, op, err)
+}
