@@ -1,0 +1,132 @@
+// Package hf reads Hugging Face model folders: which of its ONNX files is meant,
+// config.json, and tokenizer.json. It is the one package that links
+// libtokenizers.a.
+package hf
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// Files are the files of one model.
+type Files struct {
+	Model     string   // the .onnx file
+	Tokenizer string   // tokenizer.json
+	Dirs      []string // where its JSON files lie: the model's folder, and the one above
+	Name      string   // the model's name, from its folder
+}
+
+// precisions gives the names a precision goes by: first the one in file names
+// (model_fp16.onnx), then those that people type.
+var precisions = [][]string{
+	{"fp32", "float32", "full"},
+	{"fp16", "float16", "half"},
+	{"bf16", "bfloat16"},
+	{"q4", "int4"},
+	{"q4f16"}, {"int8"}, {"uint8"}, {"quantized"}, {"bnb4"},
+}
+
+// Locate finds the model's files. path is an .onnx file, or a folder that holds
+// one, itself or in onnx/; where it holds several, dtype picks, and model.onnx
+// in full precision is the default. tokenizer is a tokenizer.json, a folder
+// with one, or "" for the one beside the model or a folder up.
+func Locate(path, dtype, tokenizer string) (*Files, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("model: %w", err)
+	}
+	f := &Files{Model: path}
+	if info.IsDir() {
+		if f.Model, err = pick(path, dtype); err != nil {
+			return nil, err
+		}
+	}
+	abs, err := filepath.Abs(f.Model)
+	if err != nil {
+		return nil, err
+	}
+	dir := filepath.Dir(abs)
+	f.Dirs = []string{filepath.Dir(f.Model), filepath.Join(filepath.Dir(f.Model), "..")}
+	f.Name = filepath.Base(dir)
+	if f.Name == "onnx" {
+		f.Name = filepath.Base(filepath.Dir(dir))
+	}
+	f.Tokenizer, err = f.tokenizer(tokenizer)
+	return f, err
+}
+
+func (f *Files) tokenizer(named string) (string, error) {
+	dirs := f.Dirs
+	if named != "" {
+		info, err := os.Stat(named)
+		if err != nil {
+			return "", fmt.Errorf("tokenizer: %w", err)
+		}
+		if !info.IsDir() {
+			return named, nil
+		}
+		dirs = []string{named}
+	}
+	path, err := find(dirs, "tokenizer.json")
+	if err == nil && path == "" {
+		err = fmt.Errorf("tokenizer: want tokenizer.json in %s, got none", strings.Join(dirs, " or "))
+	}
+	return path, err
+}
+
+// pick chooses one of a folder's ONNX files.
+func pick(dir, dtype string) (string, error) {
+	var files []string
+	for _, pattern := range []string{"*.onnx", "onnx/*.onnx"} {
+		found, err := filepath.Glob(filepath.Join(escape(dir), pattern))
+		if err != nil {
+			return "", err
+		}
+		files = append(files, found...)
+	}
+	if len(files) == 0 {
+		return "", fmt.Errorf("model: want an .onnx file in %s or %s, got none", dir, filepath.Join(dir, "onnx"))
+	}
+	if dtype == "" && len(files) == 1 {
+		return files[0], nil
+	}
+	names, err := fileNames(dtype)
+	if err != nil {
+		return "", err
+	}
+	for _, name := range names {
+		if i := slices.IndexFunc(files, func(f string) bool { return filepath.Base(f) == name }); i >= 0 {
+			return files[i], nil
+		}
+	}
+	for i := range files {
+		files[i], _ = filepath.Rel(dir, files[i])
+	}
+	return "", fmt.Errorf("model: want %s in %s, got %s", strings.Join(names, " or "), dir, strings.Join(files, ", "))
+}
+
+// fileNames lists the names that a model of this precision goes by.
+func fileNames(dtype string) ([]string, error) {
+	if dtype == "" {
+		dtype = "fp32"
+	}
+	for _, names := range precisions {
+		if !slices.Contains(names, strings.ToLower(dtype)) {
+			continue
+		}
+		suffixed := "model_" + names[0] + ".onnx"
+		if names[0] == "fp32" {
+			return []string{"model.onnx", suffixed}, nil
+		}
+		return []string{suffixed}, nil
+	}
+	return nil, fmt.Errorf("dtype: want fp32, fp16, bf16, q4, q4f16, int8, uint8, quantized or bnb4, got %q", dtype)
+}
+
+// escape keeps a folder's name from being read as a pattern.
+func escape(dir string) string {
+	return strings.NewReplacer(`\`, `\\`, "[", `\[`, "*", `\*`, "?", `\?`).Replace(dir)
+}

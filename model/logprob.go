@@ -1,0 +1,67 @@
+package model
+
+import (
+	"math"
+
+	"github.com/ortscore/ortscore/model/half"
+)
+
+// Logits is what a forward returns for a batch: one score for each word of the
+// vocabulary at each position, in one of three number formats.
+type Logits struct {
+	Rows, Width, Vocab int // [B, T, V]
+
+	// Exactly one of these holds the numbers, position by position.
+	F32  []float32
+	F16  []uint16 // IEEE 754 half precision
+	BF16 []uint16 // the upper half of a float32
+}
+
+// At returns the V logits of position t in row r as float32. Half-precision
+// numbers are widened into scratch, if it holds V numbers, or a new slice.
+func (l *Logits) At(r, t int, scratch []float32) []float32 {
+	from := (r*l.Width + t) * l.Vocab
+	if l.F32 != nil {
+		return l.F32[from : from+l.Vocab]
+	}
+	if len(scratch) < l.Vocab {
+		scratch = make([]float32, l.Vocab)
+	}
+	if l.F16 != nil {
+		half.WidenF16(scratch, l.F16[from:from+l.Vocab])
+	} else {
+		half.WidenBF16(scratch, l.BF16[from:from+l.Vocab])
+	}
+	return scratch
+}
+
+// logProb returns log softmax(logits)[target]: the natural logarithm of the
+// probability that the model gives to the token. The largest logit is taken off
+// first, so exp never overflows and at least one term is 1; the sum runs in
+// float64, so a vocabulary of any size loses nothing. NaN or +Inf anywhere in
+// the logits (a NaN is never the largest, but it makes the sum NaN), and -Inf at
+// the target, give a result that is not finite; -Inf elsewhere is a word that
+// the model rules out.
+func logProb(logits []float32, target int32) float64 {
+	largest := float32(math.Inf(-1))
+	for _, x := range logits {
+		if x > largest {
+			largest = x
+		}
+	}
+	return float64(logits[target]-largest) - math.Log(sumExp(logits, largest))
+}
+
+// meanLogProb returns the mean log-likelihood of a sequence's answer tokens from
+// the logits of row r: the token at position t is predicted at t-1.
+//
+//	position   0    1    2    3    4
+//	token      Q    Q    A    A    A     Answer = [2, 5)
+//	logits     .   A2   A3   A4    .     positions 1, 2, 3 predict 2, 3, 4
+func meanLogProb(l *Logits, r int, seq Sequence, scratch []float32) float64 {
+	var sum float64
+	for t := seq.Answer.From; t < seq.Answer.To; t++ {
+		sum += logProb(l.At(r, t-1, scratch), seq.Tokens[t])
+	}
+	return sum / float64(seq.Answer.Len())
+}

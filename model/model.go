@@ -1,0 +1,69 @@
+// Package model scores and packs token sequences with a language model that it
+// knows only as a Forwarder. It knows neither text nor files nor ONNX Runtime:
+// sequences of token ids go in, log-likelihoods come out, so that packing,
+// masking and the log-softmax are tested with a table of logits in place of a
+// model.
+package model
+
+import (
+	"context"
+	"fmt"
+)
+
+// Sequence is a tokenised text and the part of it whose likelihood is asked.
+type Sequence struct {
+	Tokens []int32 // [T]
+	Answer Span    // the scored tokens: 1 <= From < To <= T
+}
+
+// Span is the half-open range [From, To).
+type Span struct{ From, To int }
+
+// Len returns the number of places in the span.
+func (s Span) Len() int { return s.To - s.From }
+
+// Batch is a block of B sequences, padded on the right to the T tokens of the
+// longest. Under a causal mask a pad on the right touches no real token, so a
+// sequence's logits do not depend on its neighbours.
+type Batch struct {
+	Rows     int     // B
+	Width    int     // T
+	TokenIDs []int64 // [B, T], row by row; pads hold PadID
+	Lens     []int   // [B] real tokens of each row; the rest of the row is padding
+}
+
+// PadID fills the padding. Any id serves, since pads are masked; 0 is in every
+// vocabulary.
+const PadID = 0
+
+// Forwarder runs the language model over a batch.
+type Forwarder interface {
+	// Forward returns the logits of every position. They are valid until the
+	// next call. When ctx ends, Forward stops the model, waits until it no
+	// longer uses the batch, and returns the context's error.
+	Forward(ctx context.Context, b *Batch) (*Logits, error)
+}
+
+// Encoding is a tokenised text.
+type Encoding struct {
+	IDs     []int32 // [T]
+	Offsets []Span  // [T] each token's bytes in the text; empty for tokens that were added, such as BOS
+}
+
+// Tokenizer turns text into token ids. Special tokens that stand in the text
+// are text: they never become control tokens.
+type Tokenizer interface {
+	// Encode tokenises text; with special, the tokens that the tokenizer puts
+	// before a text (BOS) come first, and no EOS is put behind it.
+	Encode(text string, special bool) (Encoding, error)
+}
+
+// NonFiniteError reports a log-likelihood that is NaN or infinite.
+type NonFiniteError struct {
+	Index int     // the sequence's place in the list that was scored
+	Value float64 // what came out
+}
+
+func (e *NonFiniteError) Error() string {
+	return fmt.Sprintf("want a finite log-likelihood, got %v: the model's logits are not finite", e.Value)
+}
