@@ -1,0 +1,76 @@
+// Package ort runs decoder graphs on ONNX Runtime. It is the one package that
+// knows ONNX Runtime: it finds and loads the library, makes sessions on a
+// provider, and implements model.Forwarder.
+package ort
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+
+	onnx "github.com/yalue/onnxruntime_go"
+)
+
+// Library is a loaded ONNX Runtime.
+type Library struct {
+	Place   Place
+	Version string
+}
+
+var (
+	envMu  sync.Mutex
+	loaded *Library
+)
+
+// Load finds and loads the ONNX Runtime library and makes its environment, once
+// for the process. flag is the value of --ort-lib, or "".
+func Load(flag string) (*Library, error) {
+	envMu.Lock()
+	defer envMu.Unlock()
+	if loaded != nil {
+		return loaded, nil
+	}
+	place, err := load(places(flag), func(path string) error {
+		onnx.SetSharedLibraryPath(path)
+		// Errors reach the caller as errors; the library's own log would only
+		// print them twice.
+		if err := onnx.InitializeEnvironment(onnx.WithLogLevelFatal()); err != nil {
+			return cleanError(err)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	_ = onnx.DisableTelemetry()
+	loaded = &Library{Place: place, Version: onnx.GetVersion()}
+	return loaded, nil
+}
+
+// Unload releases the environment. No session may be open.
+func Unload() error {
+	envMu.Lock()
+	defer envMu.Unlock()
+	if loaded == nil {
+		return nil
+	}
+	loaded = nil
+	return onnx.DestroyEnvironment()
+}
+
+// cleanError gives a binding's error the form of this project's: one line, lower
+// case, without the wrapper's own prefixes.
+func cleanError(err error) error {
+	text := err.Error()
+	for _, prefix := range []string{
+		"Platform-specific initialization failed: ", "Error running network: ",
+		"Error creating C session from file: ", "Error creating session: ",
+	} {
+		text = strings.TrimPrefix(text, prefix)
+	}
+	text = strings.Join(strings.Fields(text), " ")
+	if text != "" && len(text) > 1 && text[1] >= 'a' && text[1] <= 'z' {
+		text = strings.ToLower(text[:1]) + text[1:]
+	}
+	return fmt.Errorf("%s", strings.TrimSuffix(text, "."))
+}

@@ -1,0 +1,130 @@
+package ort
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	onnx "github.com/yalue/onnxruntime_go"
+)
+
+// Provider is the hardware that runs the graph.
+type Provider string
+
+// The providers. Auto takes CUDA where it starts and the CPU where it does not,
+// and says which and why in Info.Notes.
+const (
+	CPU  Provider = "cpu"
+	CUDA Provider = "cuda"
+	Auto Provider = "auto"
+)
+
+// newSession opens the graph at path on the wanted provider.
+func newSession(path string, in, out []string, opts Options) (*onnx.DynamicAdvancedSession, Provider, []string, error) {
+	switch opts.Provider {
+	case CUDA:
+		s, notes, err := cudaSession(path, in, out, opts)
+		return s, CUDA, notes, err
+	case CPU, "":
+		s, err := cpuSession(path, in, out, opts)
+		return s, CPU, nil, err
+	case Auto:
+		s, notes, err := cudaSession(path, in, out, opts)
+		if err == nil {
+			return s, CUDA, notes, nil
+		}
+		note := "runs on the cpu: " + err.Error()
+		s, err = cpuSession(path, in, out, opts)
+		return s, CPU, []string{note}, err
+	}
+	return nil, "", nil, fmt.Errorf("want provider cpu, cuda or auto, got %q", opts.Provider)
+}
+
+func cpuSession(path string, in, out []string, opts Options) (*onnx.DynamicAdvancedSession, error) {
+	return open(path, in, out, opts, nil)
+}
+
+// cudaSession opens the graph on CUDA. Nodes that ONNX Runtime puts on the CPU
+// all the same are first forbidden, then, where the graph cannot do without
+// them, allowed and reported.
+func cudaSession(path string, in, out []string, opts Options) (*onnx.DynamicAdvancedSession, []string, error) {
+	for _, fallback := range []bool{false, true} {
+		s, err := open(path, in, out, opts, func(so *onnx.SessionOptions) error {
+			if !fallback {
+				if err := so.AddSessionConfigEntry("session.disable_cpu_ep_fallback", "1"); err != nil {
+					return err
+				}
+			}
+			return appendCUDA(so, opts.Device)
+		})
+		if err == nil && fallback {
+			return s, []string{"some nodes of the graph run on the cpu (shape arithmetic, as a rule)"}, nil
+		}
+		if err == nil || fallback || !strings.Contains(err.Error(), "fallback") {
+			return s, nil, err
+		}
+	}
+	panic("unreachable")
+}
+
+// appendCUDA puts the CUDA provider first. Update comes before Append because
+// only its error holds the loader's reason.
+func appendCUDA(so *onnx.SessionOptions, device int) error {
+	restore := saveSignals()
+	defer restore()
+	cuda, err := onnx.NewCUDAProviderOptions()
+	if err != nil {
+		return cudaError(err)
+	}
+	defer cuda.Destroy()
+	err = cuda.Update(map[string]string{
+		"device_id":             strconv.Itoa(device),
+		"arena_extend_strategy": "kSameAsRequested",
+	})
+	if err == nil {
+		err = so.AppendExecutionProviderCUDA(cuda)
+	}
+	if err != nil {
+		return cudaError(err)
+	}
+	return nil
+}
+
+func cudaError(err error) error {
+	return fmt.Errorf("the cuda provider does not start: %w", cleanError(err))
+}
+
+// CheckCUDA reports why the CUDA provider does not start, or nil.
+func CheckCUDA(device int) error {
+	so, err := onnx.NewSessionOptions()
+	if err != nil {
+		return cleanError(err)
+	}
+	defer so.Destroy()
+	return appendCUDA(so, device)
+}
+
+func open(path string, in, out []string, opts Options, provider func(*onnx.SessionOptions) error) (*onnx.DynamicAdvancedSession, error) {
+	so, err := onnx.NewSessionOptions()
+	if err != nil {
+		return nil, cleanError(err)
+	}
+	defer so.Destroy()
+	// A memory pattern is kept for every shape that was ever run: over days of
+	// batches of all shapes, that is a leak.
+	err = errors.Join(so.SetIntraOpNumThreads(opts.Threads), so.SetMemPattern(false))
+	if err == nil && provider != nil {
+		err = provider(so)
+	}
+	if err != nil {
+		return nil, err
+	}
+	restore := saveSignals()
+	defer restore()
+	s, err := onnx.NewDynamicAdvancedSession(path, in, out, so)
+	if err != nil {
+		return nil, cleanError(err)
+	}
+	return s, nil
+}
