@@ -1,0 +1,214 @@
+package nll
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/ortscore/ortscore/io/dataset"
+	"github.com/ortscore/ortscore/model"
+)
+
+// Builder turns examples into token sequences.
+type Builder struct {
+	Tokenizer    model.Tokenizer
+	KeyMaxLength int       // tokens of a passage, as the tokenizer counts it alone
+	MaxLength    int       // tokens of a whole sequence: at most the model's context
+	Vocab        int       // V: token ids in the data are below
+	Span         SpanRule  // which tokens are the answer's
+	Template     *Template // in place of the task's own; nil for that
+}
+
+// Built are the sequences of one example: for each passage, one for each
+// scored answer.
+type Built struct {
+	Sequences   []model.Sequence
+	Cuts        int  // passages that were cut
+	SpanDiffers bool // the two rules for the answer's tokens disagree somewhere
+}
+
+// Build tokenises an example. Errors of the data are *dataset.Error.
+func (b *Builder) Build(ex *Example) (*Built, error) {
+	if ex.Tokens != nil {
+		return b.fromTokens(ex)
+	}
+	out := &Built{}
+	refLens := make([]int, len(ex.Answers))
+	for i, a := range ex.Answers {
+		n, err := referenceLen(b.Tokenizer, a)
+		if err != nil {
+			return nil, ex.Row.Errorf("answers", "%v", err)
+		}
+		refLens[i] = n
+	}
+	for i, p := range ex.Passages {
+		passage, cut, err := b.cutTo(p, b.KeyMaxLength)
+		if err != nil {
+			return nil, ex.Row.Errorf(ex.passageField(i), "%v", err)
+		}
+		for a, answer := range ex.Answers {
+			seq, shortened, err := b.sequence(ex, Fields{passage, ex.Query, answer, ex.Context}, refLens[a])
+			if err != nil {
+				return nil, err
+			}
+			cut = cut || shortened
+			out.SpanDiffers = out.SpanDiffers || seq.Answer != b.referenceSpan(seq, refLens[a])
+			if b.Span == Reference {
+				seq.Answer = b.referenceSpan(seq, refLens[a])
+			}
+			if err := b.check(ex, seq, answer); err != nil {
+				return nil, err
+			}
+			out.Sequences = append(out.Sequences, seq)
+		}
+		if cut {
+			out.Cuts++
+		}
+	}
+	return out, nil
+}
+
+func (b *Builder) template(task Task) *Template {
+	if b.Template != nil {
+		return b.Template
+	}
+	return templates[task]
+}
+
+// sequence fills the template and tokenises it. Where the whole is longer than
+// MaxLength, the passage gives way, from its end, and nothing else.
+func (b *Builder) sequence(ex *Example, f Fields, refLen int) (seq model.Sequence, cut bool, err error) {
+	for {
+		text := b.template(ex.Task).Fill(f)
+		enc, err := b.Tokenizer.Encode(text.Text, true)
+		if err != nil {
+			return seq, cut, ex.Row.Errorf("", "%v", err)
+		}
+		over := len(enc.IDs) - b.MaxLength
+		if over <= 0 {
+			return model.Sequence{Tokens: enc.IDs, Answer: offsetSpan(enc, text.Answer)}, cut, nil
+		}
+		if f.Passage == "" {
+			return seq, cut, ex.Row.Errorf("query", "want question and answer within %d tokens, got %d", b.MaxLength, len(enc.IDs))
+		}
+		if f.Passage, err = b.dropTokens(f.Passage, over); err != nil {
+			return seq, cut, ex.Row.Errorf("", "%v", err)
+		}
+		cut = true
+	}
+}
+
+// dropTokens cuts at least one and about n tokens off a passage's end.
+func (b *Builder) dropTokens(passage string, n int) (string, error) {
+	enc, err := b.Tokenizer.Encode(passage, false)
+	if err != nil {
+		return "", err
+	}
+	shorter := cutAfter(passage, enc, len(enc.IDs)-n)
+	if len(shorter) == len(passage) {
+		return "", errors.New("tokenize: a shorter passage has no fewer tokens")
+	}
+	return shorter, nil
+}
+
+// cutTo cuts a passage to its first n tokens.
+func (b *Builder) cutTo(passage string, n int) (string, bool, error) {
+	enc, err := b.Tokenizer.Encode(passage, false)
+	if err != nil {
+		return "", false, err
+	}
+	if len(enc.IDs) <= n {
+		return passage, false, nil
+	}
+	return cutAfter(passage, enc, n), true, nil
+}
+
+// cutAfter returns the text of the first n tokens. A character whose bytes are
+// spread over tokens on both sides of the cut goes with the rest.
+func cutAfter(text string, enc model.Encoding, n int) string {
+	if n <= 0 {
+		return ""
+	}
+	end := enc.Offsets[n-1].To
+	if n < len(enc.Offsets) {
+		end = min(end, enc.Offsets[n].From)
+	}
+	return text[:end]
+}
+
+// referenceSpan is the reference's span: the last n tokens. It can reach before
+// the first token it may score; check finds that.
+func (b *Builder) referenceSpan(seq model.Sequence, n int) model.Span {
+	return model.Span{From: len(seq.Tokens) - n, To: len(seq.Tokens)}
+}
+
+// check refuses a sequence that cannot be scored.
+func (b *Builder) check(ex *Example, seq model.Sequence, answer string) error {
+	if strings.TrimSpace(answer) == "" || seq.Answer.Len() <= 0 {
+		return ex.Row.Errorf("answers", "want an answer of at least one token, got %q", answer)
+	}
+	if seq.Answer.From < 1 {
+		return ex.Row.Errorf("answers", "want text before the answer's first token, got none")
+	}
+	for _, id := range seq.Tokens {
+		if int(id) >= b.Vocab {
+			return ex.Row.Errorf("", "want token ids below the model's vocabulary of %d, got %d: the tokenizer is not this model's", b.Vocab, id)
+		}
+	}
+	return nil
+}
+
+// fromTokens joins the token ids of an lrlm row. As in the reference, the
+// passage's share is not held to KeyMaxLength; MaxLength cuts it from its end.
+func (b *Builder) fromTokens(ex *Example) (*Built, error) {
+	t, out := ex.Tokens, &Built{}
+	for _, name := range tokenFields[1:] {
+		if err := b.checkIDs(ex.Row, name, map[string][]int32{
+			"context_inputs": t.Context, "query_inputs": t.Query, "answer_inputs": t.Answer}[name]); err != nil {
+			return nil, err
+		}
+	}
+	rest := len(t.Context) + len(t.Query) + len(t.Answer)
+	if rest > b.MaxLength {
+		return nil, ex.Row.Errorf("query_inputs", "want context, query and answer within %d tokens, got %d", b.MaxLength, rest)
+	}
+	for i, passage := range t.Scores {
+		if err := b.checkIDs(ex.Row, fmt.Sprintf("score_inputs[%d]", i), passage); err != nil {
+			return nil, err
+		}
+		if len(passage)+rest > b.MaxLength {
+			passage = passage[:b.MaxLength-rest]
+			out.Cuts++
+		}
+		tokens := make([]int32, 0, len(passage)+rest)
+		for _, part := range [][]int32{passage, t.Context, t.Query, t.Answer} {
+			tokens = append(tokens, part...)
+		}
+		seq := model.Sequence{Tokens: tokens, Answer: model.Span{From: len(tokens) - len(t.Answer), To: len(tokens)}}
+		if seq.Answer.From < 1 {
+			return nil, ex.Row.Errorf("answer_inputs", "want tokens before the answer, got none")
+		}
+		out.Sequences = append(out.Sequences, seq)
+	}
+	return out, nil
+}
+
+func (b *Builder) checkIDs(row *dataset.Row, field string, ids []int32) error {
+	for i, id := range ids {
+		if int(id) >= b.Vocab {
+			return row.Errorf(fmt.Sprintf("%s[%d]", field, i), "want a token id below the model's vocabulary of %d, got %d", b.Vocab, id)
+		}
+	}
+	return nil
+}
+
+// passageField names passage i as the row does: pos[0], neg[2], history[1].
+func (ex *Example) passageField(i int) string {
+	switch {
+	case ex.History:
+		return fmt.Sprintf("history[%d]", i)
+	case i < ex.Pos:
+		return fmt.Sprintf("pos[%d]", i)
+	}
+	return fmt.Sprintf("neg[%d]", i-ex.Pos)
+}

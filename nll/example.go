@@ -1,0 +1,163 @@
+package nll
+
+import (
+	"github.com/ortscore/ortscore/io/dataset"
+)
+
+// Example is a row that was understood: what is to be scored, still as text.
+type Example struct {
+	Row      *dataset.Row
+	Task     Task
+	Query    string
+	Context  string   // of an lrlm row
+	Answers  []string // those that are scored
+	Passages []string // pos then neg, or history
+	Pos      int      // how many of Passages are pos; 0 for history
+	History  bool
+	Tokens   *TokenInputs // of an lrlm row with token ids; nil for text
+}
+
+// TokenInputs are the token ids of an lrlm row. They are scored as they stand,
+// one after another, without special tokens.
+type TokenInputs struct {
+	Scores                 [][]int32 // one a passage
+	Context, Query, Answer []int32
+}
+
+// tokenFields are the fields that TokenInputs are read from.
+var tokenFields = []string{"score_inputs", "context_inputs", "query_inputs", "answer_inputs"}
+
+// ReadExample finds in a row what is scored. task, if not empty, overrides the
+// row's own. Errors are *dataset.Error.
+func ReadExample(row *dataset.Row, task Task, choice AnswerChoice, seed uint64) (*Example, error) {
+	ex := &Example{Row: row}
+	if err := ex.readPassages(); err != nil {
+		return nil, err
+	}
+	if err := ex.readTask(task); err != nil {
+		return nil, err
+	}
+	if ex.Task == LRLM && row.Has("score_inputs") {
+		if err := ex.readTokens(); err != nil {
+			return nil, err
+		}
+	} else if err := ex.readText(choice, seed); err != nil {
+		return nil, err
+	}
+	if ex.count() == 0 {
+		field, want := "pos", "at least one passage in pos or neg"
+		if ex.History {
+			field, want = "history", "at least one turn"
+		}
+		return nil, row.Errorf(field, "want %s, got none", want)
+	}
+	return ex, nil
+}
+
+// count returns the number of passages that get a score.
+func (ex *Example) count() int {
+	if ex.Tokens != nil {
+		return len(ex.Tokens.Scores)
+	}
+	return len(ex.Passages)
+}
+
+func (ex *Example) readPassages() error {
+	history, ok, err := ex.Row.Strings("history")
+	if err != nil {
+		return err
+	}
+	if ok {
+		ex.History, ex.Passages = true, history
+		return nil
+	}
+	pos, okPos, err := ex.Row.Strings("pos")
+	if err != nil {
+		return err
+	}
+	neg, okNeg, err := ex.Row.Strings("neg")
+	if err != nil {
+		return err
+	}
+	if !okPos && !okNeg {
+		return ex.Row.Errorf("pos", "want pos, neg or history, got none of them")
+	}
+	ex.Pos = len(pos)
+	ex.Passages = append(pos[:len(pos):len(pos)], neg...)
+	return nil
+}
+
+func (ex *Example) readTask(override Task) error {
+	name, ok, err := ex.Row.String("task")
+	switch {
+	case err != nil:
+		return err
+	case override != "":
+		ex.Task = override
+	case ok:
+		if ex.Task, err = ParseTask(name); err != nil {
+			return ex.Row.Errorf("task", "%v", err)
+		}
+	case ex.History:
+		ex.Task = Chat
+	default:
+		ex.Task = QA
+	}
+	if ex.History && ex.Task != Chat {
+		return ex.Row.Errorf("history", "want pos and neg for task %s, got history", ex.Task)
+	}
+	return nil
+}
+
+func (ex *Example) readText(choice AnswerChoice, seed uint64) error {
+	var ok bool
+	var err error
+	if ex.Query, ok, err = ex.Row.String("query"); err != nil {
+		return err
+	}
+	if !ok {
+		return ex.Row.Errorf("query", "want a string, got none")
+	}
+	if ex.Task == LRLM {
+		if ex.Context, _, err = ex.Row.String("context"); err != nil {
+			return err
+		}
+	}
+	answers, ok, err := ex.Row.StringOrStrings("answers")
+	if err != nil {
+		return err
+	}
+	if !ok || len(answers) == 0 {
+		return ex.Row.Errorf("answers", "want at least one answer, got none")
+	}
+	ex.Answers = choice.choose(answers, ex.Query, seed)
+	return nil
+}
+
+func (ex *Example) readTokens() error {
+	t := &TokenInputs{}
+	var err error
+	if t.Scores, _, err = ex.Row.TokenIDLists("score_inputs"); err != nil {
+		return err
+	}
+	for _, f := range []struct {
+		name string
+		ids  *[]int32
+	}{{"context_inputs", &t.Context}, {"query_inputs", &t.Query}, {"answer_inputs", &t.Answer}} {
+		var ok bool
+		if *f.ids, ok, err = ex.Row.TokenIDs(f.name); err != nil {
+			return err
+		}
+		if !ok {
+			return ex.Row.Errorf(f.name, "want a list of integers, got none")
+		}
+	}
+	if len(t.Answer) == 0 {
+		return ex.Row.Errorf("answer_inputs", "want an answer of at least one token, got none")
+	}
+	if len(t.Scores) != len(ex.Passages) {
+		return ex.Row.Errorf("score_inputs", "want one list for each of the %d passages, got %d", len(ex.Passages), len(t.Scores))
+	}
+	ex.Tokens = t
+	return nil
+}

@@ -1,0 +1,152 @@
+// Package nll scores passages by the likelihood of a known answer: for each
+// query and passage, the mean log-likelihood of the answer's tokens under a
+// language model that has read passage and question. It re-creates the LM score
+// of FlagEmbedding's LLM-Embedder (research/llm_embedder/run_lm_score.py).
+package nll
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+
+	"github.com/ortscore/ortscore/io/dataset"
+	"github.com/ortscore/ortscore/model"
+)
+
+// FieldChoice says which score fields are written.
+type FieldChoice string
+
+// The choices: teacher_scores for LLM-Embedder; pos_scores and neg_scores for
+// FlagEmbedding's own fine-tuning; or all three.
+const (
+	TeacherFields FieldChoice = "teacher"
+	PosNegFields  FieldChoice = "pos-neg"
+	BothFields    FieldChoice = "both"
+)
+
+// ParseFieldChoice checks the name of a choice.
+func ParseFieldChoice(name string) (FieldChoice, error) {
+	switch c := FieldChoice(name); c {
+	case TeacherFields, PosNegFields, BothFields:
+		return c, nil
+	}
+	return "", fmt.Errorf("want teacher, pos-neg or both, got %q", name)
+}
+
+// Job scores files.
+type Job struct {
+	LM      *model.LM
+	Builder Builder
+
+	Task       Task // for every row; "" for each row's own
+	Answers    AnswerChoice
+	Seed       uint64 // of Random answers
+	Fields     FieldChoice
+	KeepInputs bool // keep the token ids of lrlm rows in the output
+	Limit      int  // rows of a file that are scored; 0 for all
+
+	// Rejects takes bad rows, which are then left out; nil to stop at the first.
+	Rejects *dataset.Rejects
+	// OnRows, if set, is told after each page how many rows are done.
+	OnRows func(rows int)
+}
+
+// Output is where scored lines go.
+type Output interface{ Write(line []byte) error }
+
+// Run scores the rows of in and writes them to out, in order: page by page,
+// rows become sequences, sequences become scores, scores go back to their rows.
+func (j *Job) Run(ctx context.Context, in *dataset.Reader, out Output) (*Summary, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	pages := j.pages(ctx, in)
+	defer func() { // the reader may be closed once Run returns
+		cancel()
+		for range pages {
+		}
+	}()
+	sum := newSummary()
+	for p := range pages {
+		scores, err := j.LM.LogLikelihood(ctx, p.seqs)
+		var nonFinite *model.NonFiniteError
+		if err != nil && !errors.As(err, &nonFinite) {
+			return sum, err
+		}
+		for _, row := range p.rows {
+			if err := j.writeRow(row, scores, out, sum); err != nil {
+				return sum, err
+			}
+		}
+		if j.OnRows != nil {
+			j.OnRows(sum.Rows + sum.Rejected)
+		}
+		if p.err != nil && p.err != io.EOF {
+			return sum, p.err
+		}
+	}
+	return sum, ctx.Err()
+}
+
+// writeRow writes one row with its scores, or hands it to Rejects.
+func (j *Job) writeRow(row pageRow, scores []float32, out Output, sum *Summary) error {
+	if row.bad == nil {
+		passages := j.combine(row, scores[row.from:row.to])
+		if row.bad = nonFinite(row.example, passages); row.bad == nil {
+			line, err := j.line(row.example, passages)
+			if err != nil {
+				return err
+			}
+			sum.add(row, passages)
+			return out.Write(line)
+		}
+	}
+	if j.Rejects == nil {
+		return row.bad
+	}
+	sum.Rejected++
+	return j.Rejects.Add(row.bad)
+}
+
+// combine folds a row's scores to one a passage.
+func (j *Job) combine(row pageRow, scores []float32) []float32 {
+	n := row.example.count()
+	answers := len(scores) / n
+	out := make([]float32, n)
+	for i := range out {
+		out[i] = j.Answers.combine(scores[i*answers : (i+1)*answers])
+	}
+	return out
+}
+
+// nonFinite returns the error of the first score that may not be written.
+func nonFinite(ex *Example, scores []float32) *dataset.Error {
+	for i, s := range scores {
+		if v := float64(s); math.IsNaN(v) || math.IsInf(v, 0) {
+			return ex.Row.Errorf(ex.passageField(i), "want a finite score, got %v: the model's logits are not finite", v)
+		}
+	}
+	return nil
+}
+
+// line is the row with its score fields set and, for lrlm, its token ids gone.
+func (j *Job) line(ex *Example, scores []float32) ([]byte, error) {
+	var fields []dataset.Field
+	add := func(name string, scores []float32) error {
+		value, err := dataset.Floats(scores)
+		fields = append(fields, dataset.Field{Name: name, Value: value})
+		return err
+	}
+	var errs []error
+	if j.Fields != PosNegFields {
+		errs = append(errs, add("teacher_scores", scores))
+	}
+	if j.Fields != TeacherFields {
+		errs = append(errs, add("pos_scores", scores[:ex.Pos]), add("neg_scores", scores[ex.Pos:]))
+	}
+	var drop []string
+	if ex.Tokens != nil && !j.KeepInputs {
+		drop = tokenFields
+	}
+	return ex.Row.Splice(fields, drop), errors.Join(errs...)
+}
