@@ -1,0 +1,140 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/ortscore/ortscore/model"
+	"github.com/ortscore/ortscore/ort"
+)
+
+func doctorCommand() (*pflag.FlagSet, func(context.Context, *ui, []string) error) {
+	f := &teacherFlags{}
+	fs := newFlags("doctor")
+	f.add(fs)
+	return fs, func(ctx context.Context, ui *ui, args []string) error {
+		if len(args) > 0 {
+			return usagef("want no arguments, got %q", args[0])
+		}
+		return f.doctor(ctx, ui)
+	}
+}
+
+// doctor looks at one part after another and stops at the first that is broken,
+// with what it found so far already shown.
+func (f *teacherFlags) doctor(ctx context.Context, ui *ui) error {
+	lib, err := ort.Load(f.ortLib)
+	if err != nil {
+		return withHint(err, "make setup puts the library into build/lib; --ort-lib or "+ort.LibraryEnv+" names another")
+	}
+	ui.section("library")
+	ui.fact("onnx runtime", "%s, from %s (%s)", lib.Version, lib.Place.Path, lib.Place.Source)
+	ui.fact("provider cpu", "works")
+	if err := ort.CheckCUDA(f.device); err != nil {
+		ui.fact("provider cuda", "no: %v", err)
+	} else {
+		ui.fact("provider cuda", "works on device %d", f.device)
+	}
+	if f.onnx == "" {
+		return nil
+	}
+	t, err := f.open()
+	if err != nil {
+		return err
+	}
+	defer t.close()
+	t.describeTokenizer(ui)
+	if err := t.start(ctx); err != nil {
+		return err
+	}
+	t.describeModel(ui)
+	return t.forward(ctx, ui)
+}
+
+func (t *teacher) describeTokenizer(ui *ui) {
+	ui.section("tokenizer")
+	ui.fact("file", "%s", t.files.Tokenizer)
+	ui.fact("size", "%d tokens", t.tokenizer.Size)
+	ui.fact("put before a text", "%s", t.names(t.tokenizer.Before))
+	ui.fact("put after, removed", "%s", t.names(t.tokenizer.After))
+	settings := t.settings
+	ui.fact("bos, eos", "%s, %s", orNone(settings.BOS), orNone(settings.EOS))
+	ui.fact("chat template", "%s", orNone(settings.ChatTemplate))
+	ui.notes(settings.Notes)
+}
+
+func (t *teacher) describeModel(ui *ui) {
+	info := t.lm.Info()
+	c := info.Convention
+	ui.section("model")
+	ui.fact("file", "%s", t.files.Model)
+	ui.fact("made by", "%s", orNone(info.Graph.Producer))
+	ui.fact("architecture", "%s", orNone(t.config.Architecture))
+	ui.fact("convention", "%s", c.Name)
+	ui.fact("types", "ids %s, logits %s", c.InputIDs.Type, c.Logits.Type)
+	if len(c.Past) > 0 {
+		ui.fact("cache", "%d layers, %d heads of %d, %s", c.KVLayers(), info.KVHeads, info.HeadDim, c.Past[0].Type)
+	}
+	if t.config.Heads > 0 {
+		ui.fact("attention heads", "%d, over %d key and value heads", t.config.Heads, t.config.KVHeads)
+	}
+	ui.fact("parameters", "%.4g million", float64(info.Graph.Params)/1e6)
+	ui.fact("vocabulary", "%d", info.Vocab)
+	context := "unknown: give --max-length"
+	if t.config.Context > 0 {
+		context = fmt.Sprintf("%d tokens", t.config.Context)
+	}
+	ui.fact("context", "%s", context)
+	ui.fact("runs on", "%s", info.Provider)
+	ui.notes(info.Notes)
+}
+
+// forward scores a short text, so that a person can see that the model speaks.
+func (t *teacher) forward(ctx context.Context, ui *ui) error {
+	const text = "The capital of France is Paris"
+	enc, err := t.tokenizer.Encode(text, true)
+	if err != nil {
+		return err
+	}
+	if len(enc.IDs) < 2 {
+		return fmt.Errorf("%s: want two tokens or more for %q, got %d", t.files.Tokenizer, text, len(enc.IDs))
+	}
+	lm := &model.LM{Forwarder: t.lm, Limits: model.Limits{Tokens: len(enc.IDs)}}
+	start := time.Now()
+	scores, err := lm.LogLikelihood(ctx, []model.Sequence{{Tokens: enc.IDs, Answer: model.Span{From: 1, To: len(enc.IDs)}}})
+	if err != nil {
+		return err
+	}
+	ui.section("a forward")
+	ui.fact("text", "%q, %d tokens", text, len(enc.IDs))
+	ui.fact("mean log-likelihood", "%.4f nats a token, in %s", scores[0], time.Since(start).Round(time.Millisecond))
+	ui.fact("leak", "%.2g: the most that a later token changed an earlier one's logits", t.lm.Info().Leak)
+	return nil
+}
+
+// names shows tokens as the tokenizer spells them.
+func (t *teacher) names(ids []int32) string {
+	if len(ids) == 0 {
+		return "nothing"
+	}
+	var names []string
+	for _, id := range ids {
+		text, err := t.tokenizer.Decode([]int32{id})
+		if err != nil {
+			text = "?"
+		}
+		names = append(names, fmt.Sprintf("%s (%d)", text, id))
+	}
+	return strings.Join(names, " ")
+}
+
+func orNone(s string) string {
+	if s == "" {
+		return "none"
+	}
+	return s
+}

@@ -1,0 +1,94 @@
+// Command ortscore makes a teacher language model's scores for the training of
+// retrievers.
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/pflag"
+
+	"github.com/ortscore/ortscore/ort"
+)
+
+// Exit codes, stated in README.
+const (
+	exitOK          = 0
+	exitError       = 2   // nothing was written
+	exitPartial     = 3   // done, but for the rows in the rejected file
+	exitInterrupted = 130 // Ctrl+C or SIGTERM: nothing was written
+)
+
+// errPartial ends a run in which rows were rejected.
+var errPartial = errors.New("rows were rejected")
+
+// command is one of ortscore's commands.
+type command struct {
+	name, args, summary string
+	flags               func() (*pflag.FlagSet, func(ctx context.Context, ui *ui, args []string) error)
+}
+
+// commands is a function, since help itself is in the list.
+func commands() []command {
+	return []command{
+		{"nll", "[flags] FILE...", "score passages by the likelihood of the known answer", nllCommand},
+		{"doctor", "--onnx MODEL", "say what the library and a model are, and try them", doctorCommand},
+		{"completion", "bash|zsh|fish", "write a shell's completion script", completionCommand},
+		{"version", "", "print the version", versionCommand},
+		{"help", "[COMMAND]", "print help", helpCommand},
+	}
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	// After the first signal the next one kills: a stop that hangs can be stopped.
+	context.AfterFunc(ctx, stop)
+	code := run(ctx, newUI(os.Stdout, os.Stderr), os.Args[1:])
+	_ = ort.Unload()
+	os.Exit(code)
+}
+
+// run runs one command line and returns the exit code.
+func run(ctx context.Context, ui *ui, args []string) int {
+	err := dispatch(ctx, ui, args)
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.Is(err, errPartial):
+		return exitPartial
+	case errors.Is(err, context.Canceled):
+		ui.fail(errors.New("interrupted; nothing was written for the file in work"))
+		return exitInterrupted
+	}
+	ui.fail(err)
+	return exitError
+}
+
+func dispatch(ctx context.Context, ui *ui, args []string) error {
+	if len(args) == 0 {
+		return helpTopic(ui, "")
+	}
+	switch args[0] {
+	case "-h", "--help":
+		return helpTopic(ui, "")
+	case "--version":
+		args[0] = "version"
+	}
+	for _, c := range commands() {
+		if c.name != args[0] {
+			continue
+		}
+		fs, action := c.flags()
+		if err := parseFlags(fs, args[1:]); err != nil {
+			if errors.Is(err, pflag.ErrHelp) {
+				return helpTopic(ui, c.name)
+			}
+			return withHint(err, "see ortscore help "+c.name)
+		}
+		return action(ctx, ui, fs.Args())
+	}
+	return withHint(usagef("want a command, got %q", args[0]), "see ortscore help")
+}

@@ -1,0 +1,249 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/ortscore/ortscore/io/dataset"
+	"github.com/ortscore/ortscore/model"
+	"github.com/ortscore/ortscore/nll"
+)
+
+// nllFlags are the flags of ortscore nll.
+type nllFlags struct {
+	teacher                 teacherFlags
+	in                      []string
+	out, saveName           string
+	task, template          string
+	answerSpan, answers     string
+	seed                    uint64
+	keyMaxLength, maxLength int
+	batchTokens, batchSize  int
+	fields, onError         string
+	keepInputs, force       bool
+	limit                   int
+	dryRun, quiet, json     bool
+}
+
+func nllCommand() (*pflag.FlagSet, func(context.Context, *ui, []string) error) {
+	f := &nllFlags{}
+	fs := newFlags("nll")
+	f.teacher.add(fs)
+	fs.StringArrayVar(&f.in, "in", nil, "an input `file`, as well as those in the arguments; - for standard input (seed name: --eval_data)")
+	fs.StringVar(&f.out, "out", "", "the output `file` (default {stem}.scored.{save-name}{ext} beside the input)")
+	fs.StringVar(&f.saveName, "save-name", "", "the model's `name` in the output's name (default the model folder's)")
+	fs.StringVar(&f.task, "task", "", "qa, convsearch, chat, icl or lrlm, for every row (default each row's own)")
+	fs.StringVar(&f.template, "template", "", "a `file` with a text of your own, with {passage}, {query} and {answer}")
+	fs.StringVar(&f.answerSpan, "answer-span", "offsets", "the answer's tokens: by offsets, or by the reference's rule")
+	fs.StringVar(&f.answers, "answers", "first", "which of several answers: first, random, best or mean")
+	fs.Uint64Var(&f.seed, "seed", 42, "seed of --answers random")
+	fs.IntVar(&f.keyMaxLength, "key-max-length", 512, "tokens of a passage; the rest is cut")
+	fs.IntVar(&f.maxLength, "max-length", 0, "tokens of a whole sequence; the passage is cut further (default the model's context)")
+	fs.IntVar(&f.batchTokens, "batch-tokens", 2048, "tokens of a batch, padding included")
+	fs.IntVar(&f.batchSize, "batch-size", 0, "most rows of a batch (default no bound; seed name: --lm_batch_size)")
+	fs.StringVar(&f.fields, "fields", "teacher", "score fields to write: teacher, pos-neg or both")
+	fs.BoolVar(&f.keepInputs, "keep-inputs", false, "keep the token ids of lrlm rows")
+	fs.StringVar(&f.onError, "on-error", "stop", "at a bad row: stop, or skip it into {out}.rejected.jsonl")
+	fs.BoolVar(&f.force, "force", false, "replace an output that exists")
+	fs.IntVar(&f.limit, "limit", 0, "score only the first `n` rows of each file")
+	fs.BoolVar(&f.dryRun, "dry-run", false, "show the first row's text and an estimate of the work, and score nothing")
+	fs.BoolVar(&f.quiet, "quiet", false, "no progress and no summary")
+	fs.BoolVar(&f.json, "json", false, "write the summary as JSON to standard output")
+	return fs, f.run
+}
+
+// scoring is a run of ortscore nll: the open teacher, the job, and the files.
+type scoring struct {
+	flags   *nllFlags
+	ui      *ui
+	teacher *teacher
+	job     *nll.Job
+	files   []filePair
+
+	rejected []string // files of rejected rows that were written
+}
+
+// filePair is an input with its output; - stands for the standard streams.
+type filePair struct{ in, out string }
+
+func (f *nllFlags) run(ctx context.Context, ui *ui, args []string) error {
+	ui.quiet = f.quiet
+	s := &scoring{flags: f, ui: ui}
+	inputs := append(slices.Clone(f.in), args...)
+	job, err := f.job()
+	if err != nil {
+		return err
+	}
+	s.job = job
+	if s.teacher, err = f.teacher.open(); err != nil {
+		return err
+	}
+	defer s.teacher.close()
+	if err := s.build(); err != nil {
+		return err
+	}
+	if s.files, err = f.pair(inputs, s.teacher.files.Name); err != nil {
+		return err
+	}
+	if f.dryRun {
+		return s.dryRun(ctx)
+	}
+	return s.score(ctx)
+}
+
+// job makes the job from the flags that need no model.
+func (f *nllFlags) job() (*nll.Job, error) {
+	j := &nll.Job{Seed: f.seed, KeepInputs: f.keepInputs, Limit: f.limit}
+	var err error
+	if f.task != "" {
+		if j.Task, err = choice("task", f.task, nll.ParseTask); err != nil {
+			return nil, err
+		}
+	}
+	if j.Answers, err = choice("answers", f.answers, nll.ParseAnswerChoice); err != nil {
+		return nil, err
+	}
+	if j.Fields, err = choice("fields", f.fields, nll.ParseFieldChoice); err != nil {
+		return nil, err
+	}
+	if j.Builder.Span, err = choice("answer-span", f.answerSpan, nll.ParseSpanRule); err != nil {
+		return nil, err
+	}
+	if j.Builder.Template, err = f.readTemplate(j.Builder.Span); err != nil {
+		return nil, err
+	}
+	if f.onError != "stop" && f.onError != "skip" {
+		return nil, usagef("--on-error: want stop or skip, got %q", f.onError)
+	}
+	for _, n := range []struct {
+		flag       string
+		value, min int
+	}{{"key-max-length", f.keyMaxLength, 1}, {"batch-tokens", f.batchTokens, 1}, {"batch-size", f.batchSize, 0},
+		{"limit", f.limit, 0}, {"threads", f.teacher.threads, 0}, {"device", f.teacher.device, 0}} {
+		if n.value < n.min {
+			return nil, usagef("--%s: want at least %d, got %d", n.flag, n.min, n.value)
+		}
+	}
+	j.Builder.KeyMaxLength = f.keyMaxLength
+	return j, nil
+}
+
+func (f *nllFlags) readTemplate(span nll.SpanRule) (*nll.Template, error) {
+	if f.template == "" {
+		return nil, nil
+	}
+	data, err := os.ReadFile(f.template)
+	if err != nil {
+		return nil, err
+	}
+	// An editor ends a file with a newline; the text does not.
+	t, err := nll.ParseTemplate(strings.TrimSuffix(string(data), "\n"), true)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", f.template, err)
+	}
+	if span == nll.Reference && !t.EndsWithAnswer() {
+		return nil, fmt.Errorf("%s: want {answer} at the end for --answer-span reference, got text after it", f.template)
+	}
+	return t, nil
+}
+
+// build completes the job's builder with what the teacher knows without its
+// graph. The vocabulary is the tokenizer's until the graph is open.
+func (s *scoring) build() error {
+	maxLength, err := s.teacher.maxLength(s.flags.maxLength)
+	if err != nil {
+		return err
+	}
+	b := &s.job.Builder
+	b.Tokenizer, b.MaxLength, b.Vocab = s.teacher.tokenizer, maxLength, s.teacher.tokenizer.Size
+	return nil
+}
+
+// score checks all files, then scores one after another.
+func (s *scoring) score(ctx context.Context) error {
+	counts, err := s.check(ctx)
+	if err != nil {
+		return err
+	}
+	if err := s.teacher.start(ctx); err != nil {
+		return err
+	}
+	s.ui.notes(append(s.teacher.lm.Info().Notes, s.teacher.settings.Notes...))
+	s.job.Builder.Vocab = s.teacher.lm.Info().Vocab
+	total, stats := &nll.Summary{}, &runStats{}
+	s.job.LM = &model.LM{Forwarder: s.teacher.lm, Limits: model.Limits{Tokens: s.flags.batchTokens, Rows: s.flags.batchSize}}
+	start := time.Now()
+	for i, pair := range s.files {
+		sum, err := s.scoreFile(ctx, pair, counts[i], stats)
+		if err != nil {
+			return err
+		}
+		total.Add(sum)
+	}
+	stats.Seconds = time.Since(start).Seconds()
+	s.ui.summary(s.flags.json, s.report(total, stats))
+	if total.Rejected > 0 {
+		return errPartial
+	}
+	return nil
+}
+
+// check reads every file once before any work is done. Standard input, which
+// can be read only once, is left out.
+func (s *scoring) check(ctx context.Context) ([]nll.Count, error) {
+	counts := make([]nll.Count, len(s.files))
+	for i, pair := range s.files {
+		if pair.in == dataset.Stdin {
+			continue
+		}
+		var err error
+		if counts[i], err = s.countFile(ctx, pair.in); err != nil {
+			return nil, err
+		}
+	}
+	return counts, nil
+}
+
+func (s *scoring) countFile(ctx context.Context, path string) (nll.Count, error) {
+	in, err := dataset.Open(path)
+	if err != nil {
+		return nll.Count{}, err
+	}
+	defer in.Close()
+	return s.job.Check(ctx, in, s.flags.onError == "skip")
+}
+
+// scoreFile scores one file. Its output appears under its name only when it is
+// whole.
+func (s *scoring) scoreFile(ctx context.Context, pair filePair, count nll.Count, stats *runStats) (sum *nll.Summary, err error) {
+	in, err := dataset.Open(pair.in)
+	if err != nil {
+		return nil, err
+	}
+	defer in.Close()
+	out, err := s.create(pair)
+	if err != nil {
+		return nil, err
+	}
+	defer out.Abort()
+	bar := s.ui.progress(pair.in, count.Sequences)
+	s.job.LM.OnBatch = func(b model.BatchStats) {
+		stats.add(b)
+		bar.add(b.Sequences, b.Tokens)
+	}
+	sum, err = s.job.Run(ctx, in, out)
+	bar.done(err == nil)
+	if err != nil {
+		return nil, err
+	}
+	if sum.Rejected > 0 {
+		s.rejected = append(s.rejected, s.job.Rejects.Path())
+	}
+	return sum, out.Commit()
+}

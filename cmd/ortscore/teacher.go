@@ -1,0 +1,126 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/pflag"
+
+	"github.com/ortscore/ortscore/model"
+	"github.com/ortscore/ortscore/model/hf"
+	"github.com/ortscore/ortscore/ort"
+)
+
+// teacherFlags say which model is the teacher and what it runs on.
+type teacherFlags struct {
+	onnx, dtype, tokenizer string
+	ep                     string
+	device, threads        int
+	ortLib                 string
+	ioMap                  map[string]string
+}
+
+func (f *teacherFlags) add(fs *pflag.FlagSet) {
+	fs.StringVar(&f.onnx, "onnx", "", "the teacher: an .onnx `file` or a model folder (seed name: --model_name_or_path)")
+	fs.StringVar(&f.dtype, "dtype", "", "which of a folder's models: fp32, fp16, q4 ... (default full precision)")
+	fs.StringVar(&f.tokenizer, "tokenizer", "", "tokenizer.json or its `folder` (default beside the model, or a folder up)")
+	fs.StringVar(&f.ep, "ep", "cpu", "execution `provider`: cpu, cuda or auto")
+	fs.IntVar(&f.device, "device", 0, "the CUDA device's number")
+	fs.IntVar(&f.threads, "threads", 0, "threads of the model on the cpu (default one a core)")
+	fs.StringVar(&f.ortLib, "ort-lib", "", "the ONNX Runtime library, a `file` or its folder")
+	fs.StringToStringVar(&f.ioMap, "io-map", nil, "names of a graph's own, as `role=name`,... for input_ids, attention_mask, position_ids, logits")
+}
+
+// teacher is an open model with its tokenizer.
+type teacher struct {
+	files     *hf.Files
+	config    *hf.Config
+	tokenizer *hf.Tokenizer
+	settings  *hf.Settings
+	lm        *ort.LM // nil until start
+	flags     *teacherFlags
+}
+
+// open finds the model's files and reads those that are quick to read.
+func (f *teacherFlags) open() (*teacher, error) {
+	if f.onnx == "" {
+		return nil, withHint(usagef("want a model in --onnx, got none"), "make demo makes one in build/models; see README on how to bring your own")
+	}
+	files, err := hf.Locate(f.onnx, f.dtype, f.tokenizer)
+	if err != nil {
+		return nil, err
+	}
+	config, err := hf.LoadConfig(files.Dirs)
+	if err != nil {
+		return nil, err
+	}
+	tok, err := hf.LoadTokenizer(files.Tokenizer)
+	if err != nil {
+		return nil, err
+	}
+	settings, err := hf.LoadSettings(files, tok)
+	if err != nil {
+		return nil, err
+	}
+	return &teacher{files: files, config: config, tokenizer: tok, settings: settings, flags: f}, nil
+}
+
+// start loads ONNX Runtime and the model, and holds the tokenizer against it.
+func (t *teacher) start(ctx context.Context) error {
+	if _, err := ort.Load(t.flags.ortLib); err != nil {
+		return withHint(err, "make setup puts the library into build/lib; --ort-lib or "+ort.LibraryEnv+" names another")
+	}
+	lm, err := ort.Open(ctx, t.files.Model, ort.Options{
+		Provider: ort.Provider(t.flags.ep),
+		Device:   t.flags.device,
+		Threads:  t.flags.threads,
+		IOMap:    t.flags.ioMap,
+		KVHeads:  t.config.KVHeads,
+		HeadDim:  t.config.HeadDim,
+		Vocab:    t.config.Vocab,
+	})
+	if err != nil {
+		return err
+	}
+	t.lm = lm
+	return t.checkVocab()
+}
+
+// checkVocab refuses a tokenizer that is not this model's. A model's logits are
+// often padded to a round number of words (152,064 for Qwen's 151,665), so they
+// may be somewhat more than the tokenizer has, and never fewer.
+func (t *teacher) checkVocab() error {
+	have, vocab := t.tokenizer.Size, t.lm.Info().Vocab
+	if slack := max(1024, vocab/50); have <= vocab && vocab-have <= slack {
+		return nil
+	}
+	return withHint(
+		fmt.Errorf("%s: want the tokenizer of a model with a vocabulary of %d, got one of %d tokens", t.files.Tokenizer, vocab, have),
+		"--tokenizer names another")
+}
+
+// maxLength settles the longest sequence from the flag and the model's context.
+func (t *teacher) maxLength(flag int) (int, error) {
+	context := t.config.Context
+	switch {
+	case flag < 0:
+		return 0, usagef("--max-length: want a number of tokens, got %d", flag)
+	case flag == 0 && context == 0:
+		return 0, usagef("want --max-length, since no config.json gives the model's context, got none")
+	case flag == 0:
+		return context, nil
+	case context > 0 && flag > context:
+		return 0, usagef("--max-length: want at most the model's context of %d tokens, got %d", context, flag)
+	}
+	return flag, nil
+}
+
+func (t *teacher) close() {
+	if t.lm != nil {
+		_ = t.lm.Close()
+	}
+	_ = t.tokenizer.Close()
+}
+
+var _ model.Forwarder = (*ort.LM)(nil)
+var _ model.Tokenizer = (*hf.Tokenizer)(nil)

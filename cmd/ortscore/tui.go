@@ -1,0 +1,215 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/vbauerster/mpb/v8"
+	"github.com/vbauerster/mpb/v8/decor"
+	"golang.org/x/term"
+
+	"github.com/ortscore/ortscore/io/dataset"
+)
+
+// ui is the one place that prints. Results go to out; everything else goes to
+// err, as "ortscore: ...", lower case and without a full stop.
+type ui struct {
+	out, err io.Writer
+	terminal bool // err is a terminal
+	quiet    bool
+}
+
+func newUI(out, err *os.File) *ui {
+	return &ui{out: out, err: err, terminal: term.IsTerminal(int(err.Fd()))}
+}
+
+// print writes a result to standard output.
+func (u *ui) print(text string) { _, _ = io.WriteString(u.out, text) }
+
+// fail prints an error and the hint it carries.
+func (u *ui) fail(err error) {
+	fmt.Fprintf(u.err, "ortscore: error: %v\n", err)
+	var h *hinted
+	if errors.As(err, &h) {
+		fmt.Fprintf(u.err, "ortscore: hint: %s\n", h.hint)
+	}
+}
+
+// notes prints what a person should know though nothing failed. --quiet does not
+// silence it: a score that may be wrong is never silent.
+func (u *ui) notes(notes []string) {
+	for _, n := range notes {
+		fmt.Fprintf(u.err, "ortscore: note: %s\n", n)
+	}
+}
+
+func (u *ui) section(title string) { fmt.Fprintf(u.out, "%s\n", title) }
+
+func (u *ui) fact(name, format string, args ...any) {
+	fmt.Fprintf(u.out, "  %-20s %s\n", name, fmt.Sprintf(format, args...))
+}
+
+// summary prints what a run did: as JSON to standard output, or for a person.
+func (u *ui) summary(asJSON bool, r *report) {
+	if asJSON {
+		data, _ := json.Marshal(r) // numbers and strings; all numbers are finite
+		u.print(string(data) + "\n")
+	}
+	if u.quiet || asJSON {
+		return
+	}
+	line := func(format string, args ...any) { fmt.Fprintf(u.err, "ortscore: "+format+"\n", args...) }
+	line("%s, %s scored: %s tokens in %s, %s tokens/s, %.1f%% padding", count(r.Rows, "row"), count(r.Passages, "passage"),
+		thousands(r.Tokens), seconds(r.Seconds), thousands(int(r.TokensPerSecond)), 100*share(r.Padding, r.Tokens+r.Padding))
+	if r.Passages > 0 {
+		line("scores from %.4f to %.4f, mean %.4f, spread within a row %.4f", r.Min, r.Max, r.Mean, r.Spread)
+	}
+	if r.Labelled > 0 {
+		line("a positive comes first in %d of %s", r.PosFirst, count(r.Labelled, "row"))
+	}
+	if r.CutPassages > 0 {
+		line("%s cut to fit", count(r.CutPassages, "passage"))
+	}
+	if r.SpanDiffers > 0 {
+		line("%s in which the reference would count other answer tokens (--answer-span reference does as it does)", count(r.SpanDiffers, "row"))
+	}
+	if r.Rejected > 0 {
+		line("%s rejected, see %s", count(r.Rejected, "row"), strings.Join(r.RejectedFiles, ", "))
+	}
+	for _, path := range r.Outputs {
+		if path != dataset.Stdin {
+			line("wrote %s", path)
+		}
+	}
+}
+
+// preview prints what --dry-run found out about one file.
+func (u *ui) preview(p *preview) {
+	u.section(p.pair.in)
+	if f := p.first; f != nil {
+		mark := func(s string) string { return strings.ReplaceAll(s, "\n", "\n    ") }
+		u.fact("first row", "line %d, task %s, %s, of %d to %d tokens, %d cut", f.row, f.task, count(f.passages, "sequence"), f.shortest, f.longest, f.cut)
+		u.fact("first text", "%s, of which %s, marked >>> <<<", count(f.tokens, "token"), count(f.answerTokens, "answer token"))
+		fmt.Fprintf(u.out, "    %s>>>%s<<<%s\n", mark(f.before), mark(f.answer), mark(f.after))
+	}
+	if p.count.Rows+p.count.Bad > 0 {
+		u.fact("work", "%s, %d bad, %s, %s", count(p.count.Rows, "row"), p.count.Bad, count(p.count.Passages, "passage"), count(p.count.Sequences, "sequence"))
+		u.fact("estimate", "%s tokens, %.3g floating point operations", thousands(int(p.tokens)), p.flops)
+	}
+	u.fact("would write", "%s", p.pair.out)
+}
+
+// progress is a bar on a terminal, and elsewhere a line now and then.
+type progress struct {
+	ui     *ui
+	name   string
+	total  int // sequences; 0 where unknown
+	start  time.Time
+	last   time.Time // of the last line
+	doneN  int
+	tokens int
+	bars   *mpb.Progress
+	bar    *mpb.Bar
+}
+
+// lineEvery is how often progress is written to what is not a terminal.
+const lineEvery = 30 * time.Second
+
+func (u *ui) progress(name string, total int) *progress {
+	p := &progress{ui: u, name: name, total: total, start: time.Now(), last: time.Now()}
+	if u.quiet || !u.terminal {
+		return p
+	}
+	p.bars = mpb.New(mpb.WithOutput(u.err), mpb.WithWidth(60), mpb.WithRefreshRate(200*time.Millisecond))
+	p.bar = p.bars.AddBar(int64(total),
+		mpb.BarRemoveOnComplete(),
+		mpb.PrependDecorators(decor.Name(name+" "), decor.CountersNoUnit("%d/%d")),
+		mpb.AppendDecorators(decor.Any(func(decor.Statistics) string { return p.text() })))
+	return p
+}
+
+// text is the rate and the time left.
+func (p *progress) text() string {
+	elapsed := time.Since(p.start).Seconds()
+	if p.doneN == 0 || elapsed <= 0 {
+		return "starting"
+	}
+	text := thousands(int(float64(p.tokens)/elapsed)) + " tokens/s"
+	if p.total > 0 {
+		text += ", " + seconds(elapsed/float64(p.doneN)*float64(max(0, p.total-p.doneN))) + " left"
+	}
+	return text
+}
+
+func (p *progress) add(sequences, tokens int) {
+	p.doneN += sequences
+	p.tokens += tokens
+	switch {
+	case p.bar != nil:
+		p.bar.IncrBy(sequences)
+	case !p.ui.quiet && time.Since(p.last) >= lineEvery:
+		p.last = time.Now()
+		fmt.Fprintf(p.ui.err, "ortscore: %s: %d of %d passages, %s\n", p.name, p.doneN, p.total, p.text())
+	}
+}
+
+func (p *progress) done(whole bool) {
+	if p.bar == nil {
+		return
+	}
+	if whole {
+		p.bar.SetTotal(-1, true)
+	} else {
+		p.bar.Abort(true)
+	}
+	p.bars.Wait()
+}
+
+// lines writes scored rows to standard output.
+func (u *ui) lines() output { return &stdout{bufio.NewWriter(u.out)} }
+
+type stdout struct{ w *bufio.Writer }
+
+func (s *stdout) Write(line []byte) error {
+	_, _ = s.w.Write(line)
+	return s.w.WriteByte('\n') // bufio keeps the first error
+}
+func (s *stdout) Commit() error { return s.w.Flush() }
+func (s *stdout) Abort() error  { return nil }
+
+func count(n int, noun string) string {
+	if n != 1 {
+		noun += "s"
+	}
+	return thousands(n) + " " + noun
+}
+
+// thousands writes 1234567 as 1,234,567.
+func thousands(n int) string {
+	s := fmt.Sprint(n)
+	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
+
+func seconds(s float64) string {
+	d := time.Duration(s * float64(time.Second))
+	if d < 10*time.Second {
+		return d.Round(100 * time.Millisecond).String()
+	}
+	return d.Round(time.Second).String()
+}
+
+func share(part, whole int) float64 {
+	if whole == 0 {
+		return 0
+	}
+	return float64(part) / float64(whole)
+}
