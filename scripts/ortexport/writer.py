@@ -1,0 +1,115 @@
+"""External tensor data, and an output folder that is either whole or not there."""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import onnx
+
+from .errors import CheckpointError, ExportError
+
+DATA_FILE = "model.onnx.data"
+PAGE = 4096
+SMALL_ALIGN = 64
+
+NUMPY_TYPES = {"fp32": np.dtype("<f4"), "fp16": np.dtype("<f2")}
+ONNX_TYPES = {"fp32": onnx.TensorProto.FLOAT, "fp16": onnx.TensorProto.FLOAT16}
+
+
+class ExternalData:
+    """Appends tensors to model.onnx.data; the graph gets a reference to each."""
+
+    def __init__(self, path: Path):
+        self._file = open(path, "wb")
+
+    def add(self, name: str, shape: tuple[int, ...], dtype: str,
+            blocks: Iterable[np.ndarray]) -> onnx.TensorProto:
+        """Writes the float32 blocks as `dtype` ("fp32" or "fp16"), one after the other.
+
+        Together the blocks must fill `shape`. Raises ExportError where a finite weight leaves
+        the range of fp16. Tensors of a page or more start on a page, so that ONNX Runtime can
+        map them.
+        """
+        nbytes = math.prod(shape) * NUMPY_TYPES[dtype].itemsize
+        align = PAGE if nbytes >= PAGE else SMALL_ALIGN
+        offset = -(-self._file.tell() // align) * align
+        self._file.write(b"\0" * (offset - self._file.tell()))
+        for block in blocks:
+            self._file.write(np.ascontiguousarray(_cast(block, dtype, name)).data)
+        if self._file.tell() != offset + nbytes:
+            raise CheckpointError(f"{name}: {shape} wants {nbytes} bytes, "
+                                  f"got {self._file.tell() - offset}")
+        tensor = onnx.TensorProto(name=name, dims=shape, data_type=ONNX_TYPES[dtype])
+        tensor.data_location = onnx.TensorProto.EXTERNAL
+        for key, value in (("location", DATA_FILE), ("offset", offset), ("length", nbytes)):
+            tensor.external_data.add(key=key, value=str(value))
+        return tensor
+
+    def close(self) -> None:
+        """Flushes to the disk; without it a rename could survive a crash that the data did not."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+
+
+def _cast(block: np.ndarray, dtype: str, name: str) -> np.ndarray:
+    if dtype == "fp32":
+        return block
+    with np.errstate(over="ignore"):
+        half = block.astype(np.float16)
+    if np.any(np.isinf(half) & np.isfinite(block)):
+        raise ExportError(f"{name}: a weight of {np.nanmax(np.abs(block)):.6g} does not fit fp16",
+                          "export with --dtype fp32")
+    return half
+
+
+def transposed_blocks(matrix: np.ndarray, block_bytes: int = 16 << 20) -> Iterator[np.ndarray]:
+    """The transpose of a 2-D matrix in blocks of rows, without a second whole copy."""
+    step = max(1, block_bytes // max(1, matrix.shape[0] * matrix.itemsize))
+    for first in range(0, matrix.shape[1], step):
+        yield matrix[:, first:first + step].T
+
+
+@contextmanager
+def new_folder(out: Path, force: bool) -> Iterator[Path]:
+    """Yields a temporary folder beside `out` that becomes `out` if the block succeeds.
+
+    An existing folder with anything in it is refused, or with `force` replaced at the end.
+    """
+    if out.exists() and (not out.is_dir() or any(out.iterdir())) and not force:
+        raise ExportError(f"{out} exists and is not an empty folder",
+                          "pass --force to replace it, or choose another folder")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    temp = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+    try:
+        yield temp
+        # mkdtemp makes folders for the owner alone; the export is for whom the umask allows.
+        umask = os.umask(0)
+        os.umask(umask)
+        temp.chmod(0o777 & ~umask)
+        _replace(temp, out)
+    finally:
+        shutil.rmtree(temp, ignore_errors=True)
+
+
+def _replace(temp: Path, out: Path) -> None:
+    """Renames temp to out. An old `out` steps aside first: a folder cannot replace a full one."""
+    old = None
+    if out.is_dir() and not out.is_symlink():
+        old = Path(tempfile.mkdtemp(prefix=f".{out.name}.old.", dir=out.parent))
+        os.rename(out, old)
+    elif out.exists() or out.is_symlink():
+        raise ExportError(f"{out} is a file or a link, not a folder", "choose another folder")
+    os.rename(temp, out)
+    handle = os.open(out.parent, os.O_RDONLY)
+    os.fsync(handle)
+    os.close(handle)
+    if old:
+        shutil.rmtree(old, ignore_errors=True)

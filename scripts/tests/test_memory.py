@@ -1,0 +1,63 @@
+"""Peak memory of an export of many tensors stays near one tensor."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from helpers import BASE, ROOT
+from ortexport.config import config_from_hf
+from ortexport.decoder import expected_shapes
+
+MEASURE = """
+import resource, runpy, sys
+def peak():
+    # VmHWM and not ru_maxrss, which a child inherits from the pytest process it came from.
+    line = next(l for l in open("/proc/self/status") if l.startswith("VmHWM"))
+    return int(line.split()[1]) / 1024
+sys.path.insert(0, sys.argv[1])
+from export_onnx import main
+before = peak()
+code = main(sys.argv[2:])
+print("PEAK", before, peak())
+sys.exit(code)
+"""
+
+
+def write_large(folder, layers):
+    """Random bf16-sized shards of one layer each: 27 MB a layer in fp32 form."""
+    config = BASE | {"model_type": "llama", "hidden_size": 768, "intermediate_size": 2048,
+                     "num_attention_heads": 12, "num_key_value_heads": 12, "head_dim": 64,
+                     "num_hidden_layers": layers, "vocab_size": 8192}
+    folder.mkdir()
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "tokenizer.json").write_text("{}")
+    rng, weight_map, shards = np.random.default_rng(0), {}, {}
+    for name, shape in expected_shapes(config_from_hf(config)).items():
+        shard = name.split(".")[2] if name.startswith("model.layers") else "rest"
+        shards.setdefault(shard, {})[name] = shape
+    for shard, shapes in shards.items():
+        file = f"model-{shard}.safetensors"
+        save_file({name: rng.standard_normal(shape, np.float32) for name, shape in shapes.items()},
+                  folder / file)
+        weight_map |= dict.fromkeys(shapes, file)
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": weight_map}))
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", ["fp32", "fp16"])
+def test_peak_memory_does_not_grow_with_the_model(tmp_path, dtype):
+    source = write_large(tmp_path / "hf", layers=20)
+    total = sum(path.stat().st_size for path in source.iterdir()) / 2**20
+    largest = 8192 * 768 * 4 / 2**20
+    run = subprocess.run(
+        [sys.executable, "-c", MEASURE, str(ROOT / "scripts"), str(source), str(tmp_path / "out"),
+         "--dtype", dtype], capture_output=True, text=True, check=True)
+    before, peak = map(float, run.stdout.split("PEAK")[1].split())
+    print(f"{dtype}: {total:.0f} MB of weights, largest tensor {largest:.0f} MB, "
+          f"peak {peak - before:.0f} MB above the {before:.0f} MB of the imports")
+    assert peak - before < 3 * largest
