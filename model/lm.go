@@ -25,6 +25,11 @@ type BatchStats struct {
 	Sequences int
 	Tokens    int // real tokens
 	Padding   int // pads among the B*T
+
+	// Work is the batch's share of the call, by real tokens, in sequences: over a
+	// call it adds up to the number of sequences. The longest go first, so
+	// sequences alone would make a slow start look like a long job.
+	Work float64
 }
 
 // LogLikelihood returns, for each sequence in the order given, the mean
@@ -33,39 +38,81 @@ type BatchStats struct {
 // not finite stays in the result and is reported as a *NonFiniteError, the
 // first of them, after all sequences have run.
 func (lm *LM) LogLikelihood(ctx context.Context, seqs []Sequence) ([]float32, error) {
-	lens := make([]int, len(seqs))
+	lens, total := make([]int, len(seqs)), 0
 	for i, s := range seqs {
-		if s.Answer.From < 1 || s.Answer.To <= s.Answer.From || s.Answer.To > len(s.Tokens) {
-			return nil, fmt.Errorf("sequence %d: want an answer within 1..%d, got %d..%d",
-				i, len(s.Tokens), s.Answer.From, s.Answer.To)
+		if err := s.check(); err != nil {
+			return nil, fmt.Errorf("sequence %d: %w", i, err)
 		}
 		lens[i] = len(s.Tokens)
+		total += len(s.Tokens)
 	}
 	scores := make([]float32, len(seqs))
 	for _, indices := range pack(lens, lm.Limits) {
-		lm.batch.fill(seqs, indices)
-		logits, err := lm.Forwarder.Forward(ctx, &lm.batch)
-		if err != nil {
+		if err := lm.score(ctx, seqs, indices, scores); err != nil {
 			return nil, err
 		}
-		eachRow(len(indices), logits.Vocab, func(r int, scratch []float32) {
-			scores[indices[r]] = float32(meanLogProb(logits, r, seqs[indices[r]], scratch))
-		})
-		lm.report(&lm.batch)
+		if lm.OnBatch != nil {
+			lm.OnBatch(lm.batch.stats(float64(len(seqs)) / float64(total)))
+		}
 	}
 	return scores, firstNonFinite(scores)
 }
 
-func (lm *LM) report(b *Batch) {
-	if lm.OnBatch == nil {
-		return
+// score runs one batch and sets the scores of its sequences.
+func (lm *LM) score(ctx context.Context, seqs []Sequence, indices []int, scores []float32) error {
+	b := &lm.batch
+	b.fill(seqs, indices)
+	logits, err := lm.Forwarder.Forward(ctx, b)
+	if err != nil {
+		return err
 	}
-	stats := BatchStats{Sequences: b.Rows, Padding: b.Rows * b.Width}
+	if err := logits.check(b); err != nil {
+		return err
+	}
+	for _, i := range indices {
+		if err := seqs[i].checkAnswer(logits.Vocab); err != nil {
+			return fmt.Errorf("sequence %d: %w", i, err)
+		}
+	}
+	eachRow(b.Rows, logits.scratch(), func(r int, scratch []float32) {
+		scores[indices[r]] = float32(meanLogProb(logits, r, seqs[indices[r]], scratch))
+	})
+	return nil
+}
+
+// check refuses what no model could score.
+func (s Sequence) check() error {
+	if s.Answer.From < 1 || s.Answer.To <= s.Answer.From || s.Answer.To > len(s.Tokens) {
+		return fmt.Errorf("want an answer within 1..%d, got %d..%d", len(s.Tokens), s.Answer.From, s.Answer.To)
+	}
+	for _, id := range s.Tokens {
+		if id < 0 {
+			return fmt.Errorf("want token ids of 0 and above, got %d", id)
+		}
+	}
+	return nil
+}
+
+// checkAnswer refuses an answer with a token that has no logit. Tokens before
+// the answer are the model's own affair: some embed more words than they score.
+func (s Sequence) checkAnswer(vocab int) error {
+	for _, id := range s.Tokens[s.Answer.From:s.Answer.To] {
+		if int(id) >= vocab {
+			return fmt.Errorf("want answer tokens below the model's vocabulary of %d, got %d", vocab, id)
+		}
+	}
+	return nil
+}
+
+// stats describes the batch; a token of it is worth sequencesPerToken of work.
+func (b *Batch) stats(sequencesPerToken float64) BatchStats {
+	s := BatchStats{Sequences: b.Rows}
 	for _, n := range b.Lens {
-		stats.Tokens += n
+		s.Tokens += n
 	}
-	stats.Padding -= stats.Tokens
-	lm.OnBatch(stats)
+	s.Padding = b.Rows*b.Width - s.Tokens
+	s.Work = float64(s.Tokens) * sequencesPerToken
+	return s
 }
 
 func firstNonFinite(scores []float32) error {
@@ -78,15 +125,15 @@ func firstNonFinite(scores []float32) error {
 }
 
 // eachRow calls work for rows 0..n-1 from several goroutines, each with its own
-// scratch of vocab numbers, and waits for all.
-func eachRow(n, vocab int, work func(r int, scratch []float32)) {
+// scratch of the given size, and waits for all.
+func eachRow(n, size int, work func(r int, scratch []float32)) {
 	var (
 		next atomic.Int64
 		wg   sync.WaitGroup
 	)
 	for range min(n, runtime.GOMAXPROCS(0)) {
 		wg.Go(func() {
-			scratch := make([]float32, vocab)
+			scratch := make([]float32, size)
 			for r := next.Add(1) - 1; int(r) < n; r = next.Add(1) - 1 {
 				work(int(r), scratch)
 			}

@@ -1,6 +1,7 @@
 package model
 
 import (
+	"fmt"
 	"math"
 
 	"github.com/ortscore/ortscore/model/half"
@@ -15,6 +16,26 @@ type Logits struct {
 	F32  []float32
 	F16  []uint16 // IEEE 754 half precision
 	BF16 []uint16 // the upper half of a float32
+}
+
+// check refuses logits that are not those of batch b.
+func (l *Logits) check(b *Batch) error {
+	if l.Rows != b.Rows || l.Width != b.Width {
+		return fmt.Errorf("want logits [%d, %d, vocabulary], got [%d, %d, %d]", b.Rows, b.Width, l.Rows, l.Width, l.Vocab)
+	}
+	want, got := l.Rows*l.Width*l.Vocab, len(l.F32)+len(l.F16)+len(l.BF16)
+	if got != want || l.Vocab < 1 {
+		return fmt.Errorf("want %d numbers for logits [%d, %d, %d], got %d", want, l.Rows, l.Width, l.Vocab, got)
+	}
+	return nil
+}
+
+// scratch returns how many numbers At needs room for.
+func (l *Logits) scratch() int {
+	if l.F32 != nil {
+		return 0
+	}
+	return l.Vocab
 }
 
 // At returns the V logits of position t in row r as float32. Half-precision
@@ -49,7 +70,7 @@ func logProb(logits []float32, target int32) float64 {
 			largest = x
 		}
 	}
-	return float64(logits[target]-largest) - math.Log(sumExp(logits, largest))
+	return float64(logits[target]) - float64(largest) - math.Log(sumExp(logits, largest))
 }
 
 // meanLogProb returns the mean log-likelihood of a sequence's answer tokens from

@@ -2,8 +2,9 @@ package graph
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
-	"sort"
+	"slices"
 	"strings"
 )
 
@@ -33,6 +34,9 @@ var (
 	pastPattern  = regexp.MustCompile(`(?i)(past|cache).*\d`)
 	keepPattern  = regexp.MustCompile(`(?i)^(num_)?logits_to_keep$`)
 	cachePattern = regexp.MustCompile(`(?i)^use_cache(_branch)?$`)
+	// What an encoder gives out, or a decoder without its head, has the shape of
+	// logits; only an io map can say that it is meant.
+	hiddenPattern = regexp.MustCompile(`(?i)hidden|embed|feature|encode`)
 )
 
 // Detect finds the roles of a decoder graph's inputs and outputs from their
@@ -42,7 +46,7 @@ var (
 // Known are the graphs of onnxruntime-genai's model builder, of optimum, of
 // transformers.js, and those of a plain torch.onnx export whose names are free.
 func Detect(m *Model, ioMap map[string]string) (*Convention, error) {
-	d := &detector{conv: &Convention{IntType: Int64}, byName: map[string]string{}}
+	d := &detector{conv: &Convention{IntType: Int64}, roles: map[string]string{}}
 	if err := d.useMap(m, ioMap); err != nil {
 		return nil, err
 	}
@@ -58,6 +62,9 @@ func Detect(m *Model, ioMap map[string]string) (*Convention, error) {
 	if d.conv.InputIDs.Name == "" {
 		return nil, fmt.Errorf("inputs: want one of token ids [batch, sequence], got %s", list(m.Inputs))
 	}
+	if err := d.intType(); err != nil {
+		return nil, err
+	}
 	if err := d.logits(m); err != nil {
 		return nil, err
 	}
@@ -66,15 +73,18 @@ func Detect(m *Model, ioMap map[string]string) (*Convention, error) {
 }
 
 type detector struct {
-	conv   *Convention
-	byName map[string]string // the graph's name to its role, from the io map
+	conv            *Convention
+	roles           map[string]string // from the graph's names
+	mask, positions Tensor
 }
 
+// useMap fills roles: what the map says and, for a role it does not give, the
+// role's own name.
 func (d *detector) useMap(m *Model, ioMap map[string]string) error {
-	for role, name := range ioMap {
-		switch role {
-		case roleInputIDs, roleMask, rolePositions, roleLogits:
-		default:
+	known := []string{roleInputIDs, roleMask, rolePositions, roleLogits}
+	for _, role := range slices.Sorted(maps.Keys(ioMap)) {
+		name := ioMap[role]
+		if !slices.Contains(known, role) {
 			return fmt.Errorf("io map: want input_ids, attention_mask, position_ids or logits, got %q", role)
 		}
 		tensors := m.Inputs
@@ -84,27 +94,33 @@ func (d *detector) useMap(m *Model, ioMap map[string]string) error {
 		if !contains(tensors, name) {
 			return fmt.Errorf("io map: %s: want one of %s, got %q", role, list(tensors), name)
 		}
-		d.byName[name] = role
+		if other, twice := d.roles[name]; twice {
+			return fmt.Errorf("io map: want a role for each name, got %s and %s for %q", other, role, name)
+		}
+		d.roles[name] = role
+	}
+	for _, role := range known {
+		if _, mapped := ioMap[role]; mapped || d.roles[role] != "" {
+			continue
+		}
+		d.roles[role] = role
 	}
 	return nil
 }
 
 // take gives the tensor its role where its name tells it.
 func (d *detector) take(t Tensor) bool {
-	role := t.Name
-	if mapped, ok := d.byName[t.Name]; ok {
-		role = mapped
-	}
+	role := d.roles[t.Name]
 	switch {
-	case role == roleInputIDs:
+	case role == roleInputIDs && isRow(t):
 		d.conv.InputIDs = t
-	case role == roleMask:
-		d.conv.AttentionMask, d.conv.IntType = t.Name, t.Type
-	case role == rolePositions:
-		d.conv.PositionIDs, d.conv.IntType = t.Name, t.Type
+	case role == roleMask && isRow(t):
+		d.mask = t
+	case role == rolePositions && isRow(t):
+		d.positions = t
 	case len(t.Dims) == 4 && t.Type.IsFloat() && pastPattern.MatchString(t.Name):
 		d.conv.Past = append(d.conv.Past, t)
-	case len(t.Dims) <= 1 && keepPattern.MatchString(t.Name):
+	case len(t.Dims) <= 1 && isInteger(t) && keepPattern.MatchString(t.Name):
 		d.conv.KeepLogits = t
 	case t.Type == Bool && cachePattern.MatchString(t.Name):
 		d.conv.UseCache = t
@@ -114,19 +130,41 @@ func (d *detector) take(t Tensor) bool {
 	return true
 }
 
+func isInteger(t Tensor) bool { return t.Type == Int64 || t.Type == Int32 }
+
+// isRow reports whether t may be integers [batch, sequence].
+func isRow(t Tensor) bool { return isInteger(t) && (len(t.Dims) == 2 || t.Dims == nil) }
+
+// intType settles the one type that mask and positions are fed with.
+func (d *detector) intType() error {
+	c := d.conv
+	for _, t := range []Tensor{d.mask, d.positions} {
+		if t.Name != "" {
+			c.IntType = t.Type
+		}
+	}
+	c.AttentionMask, c.PositionIDs = d.mask.Name, d.positions.Name
+	if d.mask.Name != "" && d.mask.Type != c.IntType {
+		return fmt.Errorf("inputs: want mask and positions of one type, got %s", list([]Tensor{d.mask, d.positions}))
+	}
+	return nil
+}
+
 // takeRest settles the inputs whose names are not the usual ones: integers
 // [batch, sequence] with a telling part in the name, and the only one left.
 func (d *detector) takeRest(rest []Tensor) error {
 	var unknown []Tensor
 	for _, t := range rest {
 		name := strings.ToLower(t.Name)
-		isRow := len(t.Dims) == 2 && (t.Type == Int64 || t.Type == Int32)
+		isIDs := strings.Contains(name, "token") || strings.Contains(name, "ids") || len(rest) == 1
 		switch {
-		case isRow && d.conv.AttentionMask == "" && strings.Contains(name, "mask"):
-			d.conv.AttentionMask, d.conv.IntType = t.Name, t.Type
-		case isRow && d.conv.PositionIDs == "" && strings.Contains(name, "pos"):
-			d.conv.PositionIDs, d.conv.IntType = t.Name, t.Type
-		case isRow && d.conv.InputIDs.Name == "" && (strings.Contains(name, "token") || strings.Contains(name, "ids") || len(rest) == 1):
+		case d.roles[t.Name] != "" || !isRow(t) || strings.Contains(name, "type"):
+			unknown = append(unknown, t)
+		case d.mask.Name == "" && strings.Contains(name, "mask"):
+			d.mask = t
+		case d.positions.Name == "" && strings.Contains(name, "pos"):
+			d.positions = t
+		case d.conv.InputIDs.Name == "" && isIDs:
 			d.conv.InputIDs = t
 		default:
 			unknown = append(unknown, t)
@@ -140,29 +178,38 @@ func (d *detector) takeRest(rest []Tensor) error {
 
 // logits finds the output with a score for every word at every position.
 func (d *detector) logits(m *Model) error {
-	var candidates []Tensor
-	for _, t := range m.Outputs {
-		if role, ok := d.byName[t.Name]; ok && role == roleLogits || !ok && t.Name == roleLogits {
-			candidates = []Tensor{t}
-			break
-		}
-		if len(t.Dims) == 3 && t.Type.IsFloat() {
-			candidates = append(candidates, t)
-		}
+	t, err := d.findLogits(m)
+	if err != nil {
+		return err
 	}
-	if len(candidates) != 1 {
-		return fmt.Errorf("outputs: want one of logits [batch, sequence, vocabulary], got %s", list(m.Outputs))
-	}
-	t := candidates[0]
-	if !t.Type.IsFloat() {
+	switch {
+	case !t.Type.IsFloat():
 		return fmt.Errorf("output %s: want fp32, fp16 or bf16, got %s", t.Name, t.Type)
-	}
-	if len(t.Dims) != 3 || t.Dims[1] == 1 {
+	case t.Dims == nil:
+		return fmt.Errorf("output %s: want a shape [batch, sequence, vocabulary] in the graph, got none", t.Name)
+	case len(t.Dims) != 3 || t.Dims[1] == 1:
 		return fmt.Errorf("output %s: want full logits [batch, sequence, vocabulary], got %s: the graph keeps only the last position",
 			t.Name, shape(t))
 	}
 	d.conv.Logits = t
 	return nil
+}
+
+// findLogits goes by the name, else by the shape if only one output has it.
+func (d *detector) findLogits(m *Model) (Tensor, error) {
+	var candidates []Tensor
+	for _, t := range m.Outputs {
+		if d.roles[t.Name] == roleLogits {
+			return t, nil
+		}
+		if len(t.Dims) == 3 && t.Type.IsFloat() && !hiddenPattern.MatchString(t.Name) {
+			candidates = append(candidates, t)
+		}
+	}
+	if len(candidates) != 1 {
+		return Tensor{}, fmt.Errorf("outputs: want one of logits [batch, sequence, vocabulary], got %s", list(m.Outputs))
+	}
+	return candidates[0], nil
 }
 
 func (c *Convention) name(m *Model) string {
@@ -190,38 +237,5 @@ func (c *Convention) name(m *Model) string {
 func (c *Convention) KVLayers() int { return len(c.Past) / 2 }
 
 func contains(tensors []Tensor, name string) bool {
-	for _, t := range tensors {
-		if t.Name == name {
-			return true
-		}
-	}
-	return false
-}
-
-// list names tensors for an error, the cache's many cut to a few.
-func list(tensors []Tensor) string {
-	names := make([]string, 0, len(tensors))
-	for _, t := range tensors {
-		names = append(names, fmt.Sprintf("%s %s %s", t.Name, t.Type, shape(t)))
-	}
-	sort.Strings(names)
-	if len(names) > 8 {
-		names = append(names[:8], "...")
-	}
-	return strings.Join(names, ", ")
-}
-
-func shape(t Tensor) string {
-	dims := make([]string, len(t.Dims))
-	for i, d := range t.Dims {
-		switch {
-		case d >= 0:
-			dims[i] = fmt.Sprint(d)
-		case t.Symbols[i] != "":
-			dims[i] = t.Symbols[i]
-		default:
-			dims[i] = "?"
-		}
-	}
-	return "[" + strings.Join(dims, ", ") + "]"
+	return slices.ContainsFunc(tensors, func(t Tensor) bool { return t.Name == name })
 }

@@ -30,7 +30,7 @@ func (m *Model) Has(op string) bool { return m.Ops[op] > 0 }
 type Tensor struct {
 	Name string
 	Type ElemType
-	Dims []int64 // -1 where the dimension is symbolic; nil for a scalar
+	Dims []int64 // -1 where the dimension is symbolic; empty for a scalar, nil where the file gives no shape
 	// Symbols holds the dimensions' names, "" where a dimension has none.
 	Symbols []string
 }
@@ -129,6 +129,9 @@ func checkExternal(dir string, ext External) error {
 	}
 	if err != nil {
 		return fmt.Errorf("external data: %w", err)
+	}
+	if !info.Mode().IsRegular() {
+		return fmt.Errorf("external data: want a file, got %q, which is none", ext.Location)
 	}
 	if info.Size() < ext.Size {
 		return fmt.Errorf("external data: want at least %d bytes in %q, got %d: the file is cut off",

@@ -18,8 +18,11 @@ func mapFile(path string) (data []byte, unmap func(), err error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	if !info.Mode().IsRegular() {
+		return nil, nil, fmt.Errorf("%s: want an ONNX model, got no regular file", path)
+	}
 	size := info.Size()
-	if !info.Mode().IsRegular() || size == 0 || size > maxFile {
+	if size == 0 || size > maxFile {
 		return nil, nil, fmt.Errorf("%s: want an ONNX model of 1 byte to 2 GiB, got %d bytes", path, size)
 	}
 	data, err = syscall.Mmap(int(f.Fd()), 0, int(size), syscall.PROT_READ, syscall.MAP_SHARED)

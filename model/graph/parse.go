@@ -3,8 +3,6 @@ package graph
 import (
 	"errors"
 	"fmt"
-	"math"
-	"strconv"
 
 	"google.golang.org/protobuf/encoding/protowire"
 )
@@ -14,7 +12,6 @@ import (
 const (
 	maxDepth = 8       // If, Loop and Scan bodies inside one another
 	maxItems = 1 << 20 // nodes, initializers, inputs and outputs together
-	maxRank  = 16
 	maxName  = 4096
 )
 
@@ -74,6 +71,8 @@ func Parse(data []byte) (*Model, error) {
 		case 7: // graph
 			graphs++
 			return p.graph(b, 0)
+		case 25: // functions
+			return p.function(b)
 		}
 		return nil
 	})
@@ -111,7 +110,7 @@ func (p *parser) graph(b []byte, depth int) error {
 	var inputs []Tensor
 	err := fields(b, func(num protowire.Number, b []byte, _ uint64) error {
 		switch num {
-		case 1, 5, 11, 12:
+		case 1, 5, 11, 12, 15:
 			if err := p.count(); err != nil {
 				return err
 			}
@@ -123,6 +122,8 @@ func (p *parser) graph(b []byte, depth int) error {
 			name, err := p.initializer(b)
 			initialized[name] = true
 			return err
+		case 15: // sparse_initializer
+			return p.sparse(b)
 		case 11, 12: // input, output
 			if depth > 0 {
 				return nil
@@ -144,6 +145,19 @@ func (p *parser) graph(b []byte, depth int) error {
 		}
 	}
 	return err
+}
+
+// function reads a FunctionProto: operators that the model itself defines.
+func (p *parser) function(b []byte) error {
+	return fields(b, func(num protowire.Number, b []byte, _ uint64) error {
+		if num != 7 { // node
+			return nil
+		}
+		if err := p.count(); err != nil {
+			return err
+		}
+		return p.node(b, 0)
+	})
 }
 
 func (p *parser) node(b []byte, depth int) error {
@@ -168,159 +182,9 @@ func (p *parser) attribute(b []byte, depth int) error {
 			return err
 		case 6, 11: // g, graphs
 			return p.graph(b, depth+1)
+		case 22, 23: // sparse_tensor, sparse_tensors
+			return p.sparse(b)
 		}
 		return nil
 	})
-}
-
-// initializer reads a TensorProto: its name, its size and where its data lies.
-func (p *parser) initializer(b []byte) (name string, err error) {
-	elements := int64(1)
-	external := map[string]string{}
-	err = fields(b, func(num protowire.Number, b []byte, v uint64) error {
-		switch num {
-		case 1: // dims, packed or one by one
-			for _, dim := range varints(b, v) {
-				elements = mulCapped(elements, dim)
-			}
-		case 8: // name
-			name = clip(b)
-		case 13: // external_data
-			key, value, err := entry(b)
-			external[key] = value
-			return err
-		}
-		return nil
-	})
-	if err != nil {
-		return name, err
-	}
-	p.model.Params = addCapped(p.model.Params, elements)
-	if len(external) == 0 {
-		return name, nil
-	}
-	return name, p.addExternal(name, external)
-}
-
-func (p *parser) addExternal(name string, entries map[string]string) error {
-	loc := entries["location"]
-	var end int64
-	for _, key := range []string{"offset", "length"} {
-		if entries[key] == "" {
-			continue
-		}
-		n, err := strconv.ParseInt(entries[key], 10, 64)
-		if err != nil || n < 0 || n > math.MaxInt64/4 {
-			return fmt.Errorf("tensor %q: external data: want a number of bytes as %s, got %q", name, key, entries[key])
-		}
-		end += n
-	}
-	if _, ok := p.external[loc]; !ok {
-		p.order = append(p.order, loc)
-	}
-	p.external[loc] = max(p.external[loc], end)
-	return nil
-}
-
-// entry reads a StringStringEntryProto.
-func entry(b []byte) (key, value string, err error) {
-	err = fields(b, func(num protowire.Number, b []byte, _ uint64) error {
-		switch num {
-		case 1:
-			key = clip(b)
-		case 2:
-			value = clip(b)
-		}
-		return nil
-	})
-	return key, value, err
-}
-
-// valueInfo reads a ValueInfoProto of tensor type; other types keep type 0.
-func valueInfo(b []byte) (t Tensor, err error) {
-	err = fields(b, func(num protowire.Number, b []byte, _ uint64) error {
-		switch num {
-		case 1: // name
-			t.Name = clip(b)
-		case 2: // type
-			return fields(b, func(num protowire.Number, b []byte, _ uint64) error {
-				if num == 1 { // tensor_type
-					return tensorType(b, &t)
-				}
-				return nil
-			})
-		}
-		return nil
-	})
-	return t, err
-}
-
-func tensorType(b []byte, t *Tensor) error {
-	return fields(b, func(num protowire.Number, b []byte, v uint64) error {
-		switch num {
-		case 1: // elem_type
-			t.Type = ElemType(v)
-		case 2: // shape
-			return fields(b, func(num protowire.Number, b []byte, _ uint64) error {
-				if num != 1 {
-					return nil
-				}
-				if len(t.Dims) == maxRank {
-					return fmt.Errorf("%s: want at most %d dimensions, got more", t.Name, maxRank)
-				}
-				return dimension(b, t)
-			})
-		}
-		return nil
-	})
-}
-
-func dimension(b []byte, t *Tensor) error {
-	size, symbol := int64(-1), ""
-	err := fields(b, func(num protowire.Number, b []byte, v uint64) error {
-		switch num {
-		case 1: // dim_value
-			if v <= math.MaxInt32 {
-				size = int64(v)
-			}
-		case 2: // dim_param
-			symbol = clip(b)
-		}
-		return nil
-	})
-	t.Dims = append(t.Dims, size)
-	t.Symbols = append(t.Symbols, symbol)
-	return err
-}
-
-// varints returns the numbers of a repeated varint field, which stand packed in
-// b or, one to a field, as v.
-func varints(b []byte, v uint64) []int64 {
-	if b == nil {
-		return []int64{int64(v)}
-	}
-	var out []int64
-	for len(b) > 0 && len(out) < maxRank {
-		v, n := protowire.ConsumeVarint(b)
-		if n < 0 {
-			break
-		}
-		b = b[n:]
-		out = append(out, int64(v))
-	}
-	return out
-}
-
-func mulCapped(a, b int64) int64 {
-	if b < 0 || b != 0 && a > math.MaxInt64/b {
-		return 0
-	}
-	return a * b
-}
-
-func addCapped(a, b int64) int64 {
-	if a > math.MaxInt64-b {
-		return a
-	}
-	return a + b
 }

@@ -51,22 +51,25 @@ type genaiFile struct {
 }
 
 // LoadConfig reads the model's configuration from the first of dirs that holds
-// one. Without any it returns an empty Config: the graph itself tells the rest.
+// one; beside one another, config.json goes before genai_config.json. Without
+// any it returns an empty Config: the graph itself tells the rest.
 func LoadConfig(dirs []string) (*Config, error) {
-	for _, name := range []string{"config.json", "genai_config.json"} {
-		path, err := find(dirs, name)
-		if err != nil {
-			return nil, err
+	for _, dir := range dirs {
+		for _, name := range []string{"config.json", "genai_config.json"} {
+			path, err := find([]string{dir}, name)
+			if err != nil {
+				return nil, err
+			}
+			if path == "" {
+				continue
+			}
+			c, err := readConfig(path, name)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", path, err)
+			}
+			c.Path = path
+			return c, nil
 		}
-		if path == "" {
-			continue
-		}
-		c, err := readConfig(path, name)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", path, err)
-		}
-		c.Path = path
-		return c, nil
 	}
 	return &Config{}, nil
 }

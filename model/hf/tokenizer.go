@@ -74,6 +74,9 @@ func vocabSize(file map[string]json.RawMessage) (int, error) {
 	if err := json.Unmarshal(file["model"], &m); err != nil {
 		return 0, fmt.Errorf("model: %w", err)
 	}
+	if len(m.Vocab) == 0 {
+		return 0, errors.New("model.vocab: want a vocabulary, got none")
+	}
 	size := 0
 	if bytes.HasPrefix(bytes.TrimSpace(m.Vocab), []byte("[")) { // Unigram: [[token, score], ...]
 		var list []json.RawMessage

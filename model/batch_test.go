@@ -1,0 +1,112 @@
+package model
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"testing/quick"
+
+	"github.com/stretchr/testify/require"
+)
+
+// checkPacking holds batches against the rules that pack promises.
+func checkPacking(lens []int, limits Limits, batches [][]int) error {
+	seen := make([]int, len(lens))
+	previous := int(^uint(0) >> 1)
+	for n, b := range batches {
+		if len(b) == 0 {
+			return fmt.Errorf("batch %d is empty", n)
+		}
+		if limits.Rows > 0 && len(b) > limits.Rows {
+			return fmt.Errorf("batch %d has %d rows of at most %d", n, len(b), limits.Rows)
+		}
+		if width := lens[b[0]]; len(b) > 1 && len(b)*width > limits.Tokens {
+			return fmt.Errorf("batch %d is %d x %d tokens of at most %d", n, len(b), width, limits.Tokens)
+		}
+		for _, i := range b {
+			seen[i]++
+			if lens[i] > previous {
+				return fmt.Errorf("batch %d: a sequence of %d tokens after one of %d", n, lens[i], previous)
+			}
+			previous = lens[i]
+		}
+	}
+	if i := slices.IndexFunc(seen, func(n int) bool { return n != 1 }); i >= 0 {
+		return fmt.Errorf("sequence %d is in %d batches", i, seen[i])
+	}
+	return nil
+}
+
+func TestPack(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	for _, limits := range []Limits{{1, 0}, {1, 7}, {64, 0}, {64, 3}, {2048, 0}, {2048, 4}, {1 << 40, 0}, {1 << 40, 5}, {0, 0}, {-1, 0}} {
+		for range 50 {
+			lens := make([]int, rng.IntN(300))
+			for i := range lens {
+				lens[i] = 2 + rng.IntN(400)
+			}
+			require.NoError(t, checkPacking(lens, limits, pack(lens, limits)), "%v %v", limits, lens)
+		}
+	}
+}
+
+func TestPackAnyLengths(t *testing.T) {
+	holds := func(lens []uint16, tokens uint16, rows uint8) bool {
+		wide := make([]int, len(lens))
+		for i, n := range lens {
+			wide[i] = int(n) // 0 too: nothing to divide by
+		}
+		limits := Limits{Tokens: int(tokens), Rows: int(rows)}
+		return checkPacking(wide, limits, pack(wide, limits)) == nil
+	}
+	require.NoError(t, quick.Check(holds, &quick.Config{MaxCount: 2000}))
+}
+
+func TestPackByHand(t *testing.T) {
+	lens := []int{3, 9, 3, 5, 20, 4}
+	for _, c := range []struct {
+		limits Limits
+		want   [][]int
+	}{
+		{Limits{Tokens: 20}, [][]int{{4}, {1, 3}, {5, 0, 2}}},
+		{Limits{Tokens: 10}, [][]int{{4}, {1}, {3, 5}, {0, 2}}},
+		{Limits{Tokens: 1000}, [][]int{{4, 1, 3, 5, 0, 2}}},
+		{Limits{Tokens: 1000, Rows: 4}, [][]int{{4, 1, 3, 5}, {0, 2}}},
+		{Limits{Tokens: 0}, [][]int{{4}, {1}, {3}, {5}, {0}, {2}}},
+	} {
+		require.Equal(t, c.want, pack(lens, c.limits), "%+v", c.limits)
+	}
+	require.Empty(t, pack(nil, Limits{Tokens: 8}))
+}
+
+// Sequences of like length stand together: on lengths as passages have them
+// little is padded.
+func TestPackPadsLittle(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 4))
+	lens := make([]int, 2048)
+	for i := range lens {
+		lens[i] = 60 + int(120*rng.ExpFloat64())
+	}
+	real, padded := 0, 0
+	for _, b := range pack(lens, Limits{Tokens: 2048}) {
+		padded += len(b) * lens[b[0]]
+		for _, i := range b {
+			real += lens[i]
+		}
+	}
+	padding := 1 - float64(real)/float64(padded)
+	t.Logf("padding %.2f%%", 100*padding)
+	require.Less(t, padding, 0.02)
+}
+
+func TestFill(t *testing.T) {
+	seqs := []Sequence{{Tokens: []int32{1, 2}}, {Tokens: []int32{3, 4, 5, 6}}, {Tokens: []int32{7, 8, 9}}}
+	var b Batch
+	b.fill(seqs, []int{1, 2, 0})
+	require.Equal(t, Batch{Rows: 3, Width: 4, Lens: []int{4, 3, 2},
+		TokenIDs: []int64{3, 4, 5, 6, 7, 8, 9, PadID, 1, 2, PadID, PadID}}, b)
+	// The same memory, and nothing of the larger batch shows through.
+	b.fill(seqs, []int{0, 2})
+	require.Equal(t, Batch{Rows: 2, Width: 3, Lens: []int{2, 3}, TokenIDs: []int64{1, 2, PadID, 7, 8, 9}}, b)
+}
