@@ -86,10 +86,18 @@ func ParseSpanRule(name string) (SpanRule, error) {
 // offsetSpan returns the tokens that cover any byte of the answer. A token that
 // begins before the answer and reaches into it (a space before a word, as a
 // rule) is the answer's: it cannot be predicted without knowing the answer.
+//
+// Some tokenizers trim white space off a token's offsets. A token of nothing
+// else then has none left and stands at its own end, so that it is the answer's
+// where that lies behind the answer's start.
 func offsetSpan(enc model.Encoding, answer model.Span) model.Span {
 	span := model.Span{From: len(enc.IDs), To: len(enc.IDs)}
 	for i, o := range enc.Offsets {
-		if o.To > answer.From && o.From < answer.To && o.To > o.From {
+		inside := o.To > answer.From && o.From < answer.To
+		if o.Len() == 0 {
+			inside = o.To > answer.From && o.To <= answer.To
+		}
+		if inside {
 			span.From = min(span.From, i)
 			span.To = i + 1
 		}

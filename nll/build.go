@@ -1,9 +1,8 @@
 package nll
 
 import (
-	"errors"
 	"fmt"
-	"strings"
+	"unicode/utf8"
 
 	"github.com/ortscore/ortscore/io/dataset"
 	"github.com/ortscore/ortscore/model"
@@ -16,7 +15,7 @@ type Builder struct {
 	MaxLength    int       // tokens of a whole sequence: at most the model's context
 	Vocab        int       // V: token ids in the data are below
 	Span         SpanRule  // which tokens are the answer's
-	Template     *Template // in place of the task's own; nil for that
+	Template     *Template // in place of the task's own; nil for that; ends with the answer where Span is Reference
 }
 
 // Built are the sequences of one example: for each passage, one for each
@@ -47,12 +46,14 @@ func (b *Builder) Build(ex *Example) (*Built, error) {
 			return nil, ex.Row.Errorf(ex.passageField(i), "%v", err)
 		}
 		for a, answer := range ex.Answers {
-			seq, shortened, err := b.sequence(ex, Fields{passage, ex.Query, answer, ex.Context}, refLens[a])
+			seq, shortened, err := b.sequence(ex, Fields{passage, ex.Query, answer, ex.Context})
 			if err != nil {
 				return nil, err
 			}
 			cut = cut || shortened
-			out.SpanDiffers = out.SpanDiffers || seq.Answer != b.referenceSpan(seq, refLens[a])
+			// The reference's rule is about an answer at the end, and only there.
+			differs := b.template(ex.Task).EndsWithAnswer() && seq.Answer != b.referenceSpan(seq, refLens[a])
+			out.SpanDiffers = out.SpanDiffers || differs
 			if b.Span == Reference {
 				seq.Answer = b.referenceSpan(seq, refLens[a])
 			}
@@ -77,9 +78,10 @@ func (b *Builder) template(task Task) *Template {
 
 // sequence fills the template and tokenises it. Where the whole is longer than
 // MaxLength, the passage gives way, from its end, and nothing else.
-func (b *Builder) sequence(ex *Example, f Fields, refLen int) (seq model.Sequence, cut bool, err error) {
+func (b *Builder) sequence(ex *Example, f Fields) (seq model.Sequence, cut bool, err error) {
+	template := b.template(ex.Task)
 	for {
-		text := b.template(ex.Task).Fill(f)
+		text := template.Fill(f)
 		enc, err := b.Tokenizer.Encode(text.Text, true)
 		if err != nil {
 			return seq, cut, ex.Row.Errorf("", "%v", err)
@@ -91,24 +93,25 @@ func (b *Builder) sequence(ex *Example, f Fields, refLen int) (seq model.Sequenc
 		if f.Passage == "" {
 			return seq, cut, ex.Row.Errorf("query", "want question and answer within %d tokens, got %d", b.MaxLength, len(enc.IDs))
 		}
-		if f.Passage, err = b.dropTokens(f.Passage, over); err != nil {
+		if f.Passage, err = b.dropTokens(f.Passage, max(1, over/template.occurrences("passage"))); err != nil {
 			return seq, cut, ex.Row.Errorf("", "%v", err)
 		}
 		cut = true
 	}
 }
 
-// dropTokens cuts at least one and about n tokens off a passage's end.
+// dropTokens cuts n tokens off the end of a passage that is not empty, or more
+// where that many hold none of its text.
 func (b *Builder) dropTokens(passage string, n int) (string, error) {
 	enc, err := b.Tokenizer.Encode(passage, false)
 	if err != nil {
 		return "", err
 	}
-	shorter := cutAfter(passage, enc, len(enc.IDs)-n)
-	if len(shorter) == len(passage) {
-		return "", errors.New("tokenize: a shorter passage has no fewer tokens")
+	for keep := len(enc.IDs) - n; ; keep-- { // keeping none leaves nothing
+		if shorter := cutAfter(passage, enc, keep); len(shorter) < len(passage) {
+			return shorter, nil
+		}
 	}
-	return shorter, nil
 }
 
 // cutTo cuts a passage to its first n tokens.
@@ -124,14 +127,21 @@ func (b *Builder) cutTo(passage string, n int) (string, bool, error) {
 }
 
 // cutAfter returns the text of the first n tokens. A character whose bytes are
-// spread over tokens on both sides of the cut goes with the rest.
+// spread over tokens on both sides of the cut goes with the rest. Offsets need
+// not rise: a normaliser may reorder characters.
 func cutAfter(text string, enc model.Encoding, n int) string {
-	if n <= 0 {
-		return ""
+	end := 0
+	for i, o := range enc.Offsets {
+		switch {
+		case i < n:
+			end = max(end, o.To)
+		case o.Len() > 0: // not white space with its offsets trimmed
+			end = min(end, o.From)
+		}
 	}
-	end := enc.Offsets[n-1].To
-	if n < len(enc.Offsets) {
-		end = min(end, enc.Offsets[n].From)
+	end = min(end, len(text))
+	for end > 0 && end < len(text) && !utf8.RuneStart(text[end]) {
+		end--
 	}
 	return text[:end]
 }
@@ -144,7 +154,7 @@ func (b *Builder) referenceSpan(seq model.Sequence, n int) model.Span {
 
 // check refuses a sequence that cannot be scored.
 func (b *Builder) check(ex *Example, seq model.Sequence, answer string) error {
-	if strings.TrimSpace(answer) == "" || seq.Answer.Len() <= 0 {
+	if strip(answer) == "" || seq.Answer.Len() <= 0 {
 		return ex.Row.Errorf("answers", "want an answer of at least one token, got %q", answer)
 	}
 	if seq.Answer.From < 1 {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"io"
+	"sync/atomic"
+	"time"
 
 	"github.com/ortscore/ortscore/io/dataset"
 	"github.com/ortscore/ortscore/model"
@@ -12,7 +14,7 @@ import (
 // pageSequences is how many sequences are sorted and packed together: enough
 // that batches hold rows of like length, few enough that memory stays flat
 // whatever the file's size.
-const pageSequences = 2048
+const pageSequences = 1024
 
 // page is a run of rows that are scored together and written in order.
 type page struct {
@@ -31,41 +33,67 @@ type pageRow struct {
 	bad      *dataset.Error
 }
 
-// pages reads, tokenises and sends pages until the input ends or ctx does. It
-// runs beside the model, one page ahead of it.
-func (j *Job) pages(ctx context.Context, in *dataset.Reader) <-chan *page {
-	out := make(chan *page, 1)
-	go func() {
-		defer close(out)
-		for left := j.Limit; ; {
-			p := j.readPage(ctx, in, &left)
-			select {
-			case out <- p:
-			case <-ctx.Done():
+// pager reads and tokenises pages beside the model, one page ahead of it.
+type pager struct {
+	job     *Job
+	in      *dataset.Reader
+	pages   chan *page
+	reading atomic.Bool // in.Next is under way
+}
+
+// run sends pages until the input ends or ctx does.
+func (g *pager) run(ctx context.Context) {
+	defer close(g.pages)
+	for left := g.job.Limit; ; {
+		p := g.page(ctx, &left)
+		select {
+		case g.pages <- p:
+		case <-ctx.Done():
+			return
+		}
+		if p.err != nil {
+			return
+		}
+	}
+}
+
+// stopWait is how long a stop waits for a read that is under way.
+const stopWait = time.Second
+
+// drain waits until run has ended, once its context has: what it reads from and
+// tokenises with may be closed after that. A read from a terminal or a pipe can
+// block for ever; such a one is left behind, and touches nothing when it ends.
+func (g *pager) drain() {
+	wait := time.NewTicker(stopWait)
+	defer wait.Stop()
+	for {
+		select {
+		case _, open := <-g.pages:
+			if !open {
 				return
 			}
-			if p.err != nil {
+		case <-wait.C:
+			if g.reading.Load() {
 				return
 			}
 		}
-	}()
-	return out
+	}
 }
 
-// readPage reads rows until the page is full. left counts the rows that may
-// still be read, where j.Limit bounds them.
-func (j *Job) readPage(ctx context.Context, in *dataset.Reader, left *int) *page {
+// page reads rows until the page is full. left counts the rows that may still
+// be read, where Limit bounds them.
+func (g *pager) page(ctx context.Context, left *int) *page {
 	p := &page{}
 	for len(p.seqs) < pageSequences && len(p.rows) < pageSequences {
-		if ctx.Err() != nil || j.Limit > 0 && *left == 0 {
+		if ctx.Err() != nil || g.job.Limit > 0 && *left == 0 {
 			p.err = io.EOF
 			return p
 		}
 		*left--
-		row, err := j.readRow(in, p)
+		row, err := g.row(ctx, p)
 		var bad *dataset.Error
 		switch {
-		case errors.As(err, &bad) && j.Rejects != nil:
+		case errors.As(err, &bad) && g.job.Rejects != nil:
 			row = pageRow{bad: bad}
 		case err != nil:
 			p.err = err
@@ -76,9 +104,18 @@ func (j *Job) readPage(ctx context.Context, in *dataset.Reader, left *int) *page
 	return p
 }
 
-// readRow reads the next row and puts its sequences on the page.
-func (j *Job) readRow(in *dataset.Reader, p *page) (pageRow, error) {
-	ex, built, err := j.Next(in)
+// row reads the next row and puts its sequences on the page.
+func (g *pager) row(ctx context.Context, p *page) (pageRow, error) {
+	g.reading.Store(true)
+	raw, err := g.in.Next()
+	g.reading.Store(false)
+	if ctx.Err() != nil {
+		return pageRow{}, ctx.Err()
+	}
+	if err != nil {
+		return pageRow{}, err
+	}
+	ex, built, err := g.job.build(raw)
 	if err != nil {
 		return pageRow{}, err
 	}
@@ -106,6 +143,11 @@ func (j *Job) Next(in *dataset.Reader) (*Example, *Built, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	return j.build(raw)
+}
+
+// build understands and tokenises a row.
+func (j *Job) build(raw *dataset.Row) (*Example, *Built, error) {
 	ex, err := j.read(raw)
 	if err != nil {
 		return nil, nil, err

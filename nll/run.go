@@ -59,40 +59,54 @@ type Output interface{ Write(line []byte) error }
 // Run scores the rows of in and writes them to out, in order: page by page,
 // rows become sequences, sequences become scores, scores go back to their rows.
 func (j *Job) Run(ctx context.Context, in *dataset.Reader, out Output) (*Summary, error) {
-	ctx, cancel := context.WithCancel(ctx)
-	pages := j.pages(ctx, in)
-	defer func() { // the reader may be closed once Run returns
-		cancel()
-		for range pages {
-		}
-	}()
+	reading, cancel := context.WithCancel(ctx)
+	g := &pager{job: j, in: in, pages: make(chan *page, 1)}
+	go g.run(reading)
+	defer g.drain()
+	defer cancel()
 	sum := newSummary()
-	for p := range pages {
-		scores, err := j.LM.LogLikelihood(ctx, p.seqs)
-		var nonFinite *model.NonFiniteError
-		if err != nil && !errors.As(err, &nonFinite) {
+	for {
+		var p *page
+		select {
+		case p = <-g.pages:
+		case <-ctx.Done():
+		}
+		if p == nil || ctx.Err() != nil {
+			return sum, ctx.Err()
+		}
+		if err := j.score(ctx, p, out, sum); err != nil {
 			return sum, err
-		}
-		for _, row := range p.rows {
-			if err := j.writeRow(row, scores, out, sum); err != nil {
-				return sum, err
-			}
-		}
-		if j.OnRows != nil {
-			j.OnRows(sum.Rows + sum.Rejected)
 		}
 		if p.err != nil && p.err != io.EOF {
 			return sum, p.err
 		}
 	}
-	return sum, ctx.Err()
+}
+
+// score scores and writes the rows of a page.
+func (j *Job) score(ctx context.Context, p *page, out Output, sum *Summary) error {
+	scores, err := j.LM.LogLikelihood(ctx, p.seqs)
+	var nonFinite *model.NonFiniteError
+	if err != nil && !errors.As(err, &nonFinite) {
+		return err
+	}
+	for _, row := range p.rows {
+		if err := j.writeRow(row, scores, out, sum); err != nil {
+			return err
+		}
+	}
+	if j.OnRows != nil {
+		j.OnRows(sum.Rows + sum.Rejected)
+	}
+	return nil
 }
 
 // writeRow writes one row with its scores, or hands it to Rejects.
 func (j *Job) writeRow(row pageRow, scores []float32, out Output, sum *Summary) error {
 	if row.bad == nil {
-		passages := j.combine(row, scores[row.from:row.to])
-		if row.bad = nonFinite(row.example, passages); row.bad == nil {
+		scores := scores[row.from:row.to]
+		if row.bad = nonFinite(row.example, scores); row.bad == nil {
+			passages := j.combine(row, scores)
 			line, err := j.line(row.example, passages)
 			if err != nil {
 				return err
@@ -119,11 +133,14 @@ func (j *Job) combine(row pageRow, scores []float32) []float32 {
 	return out
 }
 
-// nonFinite returns the error of the first score that may not be written.
+// nonFinite returns the error of the first of a row's scores that is not finite.
+// One such answer spoils its passage, even where another is better or the mean
+// of all is asked.
 func nonFinite(ex *Example, scores []float32) *dataset.Error {
+	answers := len(scores) / ex.count()
 	for i, s := range scores {
 		if v := float64(s); math.IsNaN(v) || math.IsInf(v, 0) {
-			return ex.Row.Errorf(ex.passageField(i), "want a finite score, got %v: the model's logits are not finite", v)
+			return ex.Row.Errorf(ex.passageField(i/answers), "want a finite score, got %v: the model's logits are not finite", v)
 		}
 	}
 	return nil

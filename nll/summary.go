@@ -25,8 +25,9 @@ type Summary struct {
 	// teacher that cannot tell passages apart has a spread near 0, and a student
 	// learns nothing from it.
 	Spread float64 `json:"spread"`
-	// PosFirst counts rows whose best passage is one of pos, of Labelled rows that
-	// have both pos and neg.
+	// PosFirst counts rows in which one of pos scores above every one of neg, of
+	// Labelled rows that have both. A tie is no win: a teacher that gives all
+	// passages one score finds nothing.
 	PosFirst int `json:"pos_first"`
 	Labelled int `json:"labelled"`
 
@@ -53,7 +54,7 @@ func (s *Summary) add(row pageRow, scores []float32) {
 	}
 	if pos := row.example.Pos; pos > 0 && pos < len(wide) {
 		s.Labelled++
-		if floats.MaxIdx(wide) < pos {
+		if floats.Max(wide[:pos]) > floats.Max(wide[pos:]) {
 			s.PosFirst++
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"unicode"
 
 	"github.com/ortscore/ortscore/model"
 )
@@ -91,7 +92,24 @@ func (t *Template) value(f Fields, name string) string {
 		v = f.Context
 	}
 	if t.strip {
-		v = strings.TrimSpace(v)
+		v = strip(v)
 	}
 	return v
+}
+
+// strip removes white space as Python's str.strip does: besides what Unicode
+// calls so, the separators U+001C to U+001F.
+func strip(s string) string {
+	return strings.TrimFunc(s, func(r rune) bool { return unicode.IsSpace(r) || r >= 0x1c && r <= 0x1f })
+}
+
+// occurrences returns how often a field stands in the template.
+func (t *Template) occurrences(field string) int {
+	n := 0
+	for _, f := range t.fields {
+		if f == field {
+			n++
+		}
+	}
+	return n
 }
