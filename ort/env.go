@@ -4,7 +4,9 @@
 package ort
 
 import (
-	"fmt"
+	"errors"
+	"os"
+	"regexp"
 	"strings"
 	"sync"
 
@@ -16,6 +18,8 @@ type Library struct {
 	Place   Place
 	Version string
 }
+
+var ortPrefix = regexp.MustCompile(`^.*\[ONNXRuntimeError\] : \d+ : [A-Z_]+ : `)
 
 var (
 	envMu  sync.Mutex
@@ -30,6 +34,9 @@ func Load(flag string) (*Library, error) {
 	if loaded != nil {
 		return loaded, nil
 	}
+	// Without it the library, as soon as it is loaded, writes a device id and a
+	// database for Microsoft into the user's cache; DisableTelemetry comes too late.
+	_ = os.Setenv("ORT_DISABLE_TELEMETRY", "1")
 	place, err := load(places(flag), func(path string) error {
 		onnx.SetSharedLibraryPath(path)
 		// Errors reach the caller as errors; the library's own log would only
@@ -69,8 +76,12 @@ func cleanError(err error) error {
 		text = strings.TrimPrefix(text, prefix)
 	}
 	text = strings.Join(strings.Fields(text), " ")
-	if text != "" && len(text) > 1 && text[1] >= 'a' && text[1] <= 'z' {
+	// ONNX Runtime puts its own source file and function before the reason.
+	if m := ortPrefix.FindStringIndex(text); m != nil {
+		text = text[m[1]:]
+	}
+	if len(text) > 1 && text[1] >= 'a' && text[1] <= 'z' {
 		text = strings.ToLower(text[:1]) + text[1:]
 	}
-	return fmt.Errorf("%s", strings.TrimSuffix(text, "."))
+	return errors.New(strings.TrimSuffix(text, "."))
 }
