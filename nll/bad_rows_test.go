@@ -80,7 +80,7 @@ func TestRunSkips(t *testing.T) {
 	// Check reads the same rows; those that only the tokenizer and the model find are good to it.
 	count, err := j.Check(t.Context(), reader(badLines...), true)
 	require.NoError(t, err)
-	require.Equal(t, Count{Rows: 5, Bad: 2, Passages: 9, Sequences: 9}, count)
+	require.Equal(t, Count{Rows: 4, Bad: 3, Passages: 8, Sequences: 8}, count)
 }
 
 func TestRunStopsAtBadRows(t *testing.T) {
@@ -89,7 +89,7 @@ func TestRunStopsAtBadRows(t *testing.T) {
 		checked    bool // Check finds it too
 	}{
 		{badLines[1], "rows.jsonl:3:14: want a whole JSON object on the line, got its end too early", true},
-		{badLines[2], `rows.jsonl:3: answers: want an answer of at least one token, got ""`, false},
+		{badLines[2], `rows.jsonl:3: answers: want an answer of at least one token, got ""`, true},
 		{badLines[4], "rows.jsonl:3: pos: want a list of strings, got a number", true},
 		{badLines[5], "rows.jsonl:3: pos[0]: want a finite score, got NaN: the model's logits are not finite", false},
 		{`{"query": "q", "answers": ["a"], "pos": ["p"], "neg": ["n", "~"]}`, "rows.jsonl:3: neg[1]: want a finite score, got NaN: the model's logits are not finite", false},

@@ -32,6 +32,10 @@ func (b *Builder) Build(ex *Example) (*Built, error) {
 		return b.fromTokens(ex)
 	}
 	out := &Built{}
+	context, err := b.context(ex)
+	if err != nil {
+		return nil, err
+	}
 	refLens := make([]int, len(ex.Answers))
 	for i, a := range ex.Answers {
 		n, err := referenceLen(b.Tokenizer, a)
@@ -46,7 +50,7 @@ func (b *Builder) Build(ex *Example) (*Built, error) {
 			return nil, ex.Row.Errorf(ex.passageField(i), "%v", err)
 		}
 		for a, answer := range ex.Answers {
-			seq, shortened, err := b.sequence(ex, Fields{passage, ex.Query, answer, ex.Context})
+			seq, shortened, err := b.sequence(ex, Fields{passage, ex.Query, answer, context})
 			if err != nil {
 				return nil, err
 			}
@@ -74,6 +78,19 @@ func (b *Builder) template(task Task) *Template {
 		return b.Template
 	}
 	return templates[task]
+}
+
+// context returns what fills {context}: a row's own field, which a template of
+// one's own asks for, and which an lrlm row may leave out.
+func (b *Builder) context(ex *Example) (string, error) {
+	if b.template(ex.Task).occurrences("context") == 0 {
+		return "", nil
+	}
+	context, ok, err := ex.Row.String("context")
+	if err == nil && !ok && b.Template != nil {
+		err = ex.Row.Errorf("context", "want a string for {context}, got none")
+	}
+	return context, err
 }
 
 // sequence fills the template and tokenises it. Where the whole is longer than
@@ -154,7 +171,7 @@ func (b *Builder) referenceSpan(seq model.Sequence, n int) model.Span {
 
 // check refuses a sequence that cannot be scored.
 func (b *Builder) check(ex *Example, seq model.Sequence, answer string) error {
-	if strip(answer) == "" || seq.Answer.Len() <= 0 {
+	if seq.Answer.Len() <= 0 {
 		return ex.Row.Errorf("answers", "want an answer of at least one token, got %q", answer)
 	}
 	if seq.Answer.From < 1 {
@@ -172,6 +189,9 @@ func (b *Builder) check(ex *Example, seq model.Sequence, answer string) error {
 // passage's share is not held to KeyMaxLength; MaxLength cuts it from its end.
 func (b *Builder) fromTokens(ex *Example) (*Built, error) {
 	t, out := ex.Tokens, &Built{}
+	if b.Template != nil {
+		return nil, ex.Row.Errorf("score_inputs", "want text for a template, got token ids")
+	}
 	for _, name := range tokenFields[1:] {
 		if err := b.checkIDs(ex.Row, name, map[string][]int32{
 			"context_inputs": t.Context, "query_inputs": t.Query, "answer_inputs": t.Answer}[name]); err != nil {

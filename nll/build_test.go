@@ -109,10 +109,6 @@ func TestBuildRefuses(t *testing.T) {
 		change     func(b *Builder)
 		want       string
 	}{
-		{"an empty answer", `{"answers": "", ` + good, nil, `answers: want an answer of at least one token, got ""`},
-		{"white space for an answer", `{"answers": " \n\u001c", ` + good, nil, `answers: want an answer of at least one token, got " \n\x1c"`},
-		{"the same in chat", `{"task": "chat", "answers": "  ", ` + good, nil, `answers: want an answer of at least one token, got "  "`},
-		{"one empty answer of two", `{"answers": ["a", ""], ` + good, nil, `answers: want an answer of at least one token, got ""`},
 		{"nothing before the answer", `{"task": "lrlm", "answers": "a", "query": "", "pos": [""]}`,
 			func(b *Builder) { b.Tokenizer = modeltest.Bytes{NoBOS: true} }, "answers: want text before the answer's first token, got none"},
 		{"a word the model does not know", `{"answers": "a", ` + good,

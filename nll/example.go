@@ -9,11 +9,11 @@ type Example struct {
 	Row      *dataset.Row
 	Task     Task
 	Query    string
-	Context  string   // of an lrlm row
 	Answers  []string // those that are scored
 	Passages []string // pos then neg, or history
 	Pos      int      // how many of Passages are pos; 0 for history
 	History  bool
+	Ignored  bool         // the row has pos or neg beside its history; as in the reference, they get no score
 	Tokens   *TokenInputs // of an lrlm row with token ids; nil for text
 }
 
@@ -69,6 +69,7 @@ func (ex *Example) readPassages() error {
 	}
 	if ok {
 		ex.History, ex.Passages = true, history
+		ex.Ignored = ex.Row.Has("pos") || ex.Row.Has("neg")
 		return nil
 	}
 	pos, okPos, err := ex.Row.Strings("pos")
@@ -118,11 +119,6 @@ func (ex *Example) readText(choice AnswerChoice, seed uint64) error {
 	if !ok {
 		return ex.Row.Errorf("query", "want a string, got none")
 	}
-	if ex.Task == LRLM {
-		if ex.Context, _, err = ex.Row.String("context"); err != nil {
-			return err
-		}
-	}
 	answers, ok, err := ex.Row.StringOrStrings("answers")
 	if err != nil {
 		return err
@@ -131,6 +127,11 @@ func (ex *Example) readText(choice AnswerChoice, seed uint64) error {
 		return ex.Row.Errorf("answers", "want at least one answer, got none")
 	}
 	ex.Answers = choice.choose(answers, ex.Query, seed)
+	for _, a := range ex.Answers {
+		if strip(a) == "" {
+			return ex.Row.Errorf("answers", "want an answer of at least one token, got %q", a)
+		}
+	}
 	return nil
 }
 

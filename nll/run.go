@@ -49,8 +49,6 @@ type Job struct {
 
 	// Rejects takes bad rows, which are then left out; nil to stop at the first.
 	Rejects *dataset.Rejects
-	// OnRows, if set, is told after each page how many rows are done.
-	OnRows func(rows int)
 }
 
 // Output is where scored lines go.
@@ -94,9 +92,6 @@ func (j *Job) score(ctx context.Context, p *page, out Output, sum *Summary) erro
 		if err := j.writeRow(row, scores, out, sum); err != nil {
 			return err
 		}
-	}
-	if j.OnRows != nil {
-		j.OnRows(sum.Rows + sum.Rejected)
 	}
 	return nil
 }

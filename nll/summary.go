@@ -16,6 +16,8 @@ type Summary struct {
 	// SpanDiffers counts rows in which the answer's tokens by offsets and by the
 	// reference's rule are not the same.
 	SpanDiffers int `json:"span_differs"`
+	// Ignored counts rows whose pos and neg got no score, since they have a history.
+	Ignored int `json:"ignored_pos_neg"`
 
 	// The scores, over all passages; 0 without any.
 	Min  float64 `json:"min"`
@@ -63,6 +65,9 @@ func (s *Summary) add(row pageRow, scores []float32) {
 	if row.differs {
 		s.SpanDiffers++
 	}
+	if row.example.Ignored {
+		s.Ignored++
+	}
 }
 
 // runningMean joins the mean of n values with that of m more.
@@ -90,6 +95,7 @@ func (s *Summary) Add(o *Summary) {
 	s.Passages += o.Passages
 	s.CutPassages += o.CutPassages
 	s.SpanDiffers += o.SpanDiffers
+	s.Ignored += o.Ignored
 	s.PosFirst += o.PosFirst
 	s.Labelled += o.Labelled
 	s.spreads += o.spreads

@@ -69,5 +69,5 @@ func TestSummaryJSON(t *testing.T) {
 	text, err := json.Marshal(&Summary{})
 	require.NoError(t, err)
 	require.NotContains(t, string(text), "spreads")
-	require.Equal(t, 11, strings.Count(string(text), ":"), "%s", text)
+	require.Equal(t, 12, strings.Count(string(text), ":"), "%s", text)
 }
