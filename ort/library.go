@@ -65,6 +65,11 @@ func places(flag string) []Place {
 func libraryIn(path string) string {
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
 		return filepath.Join(path, libraryName())
+	} else if err == nil {
+		// A bare name would send the loader looking elsewhere.
+		if abs, err := filepath.Abs(path); err == nil {
+			return abs
+		}
 	}
 	return path
 }
