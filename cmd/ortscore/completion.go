@@ -32,19 +32,21 @@ func bashCompletion() string {
 	var cases strings.Builder
 	for _, c := range commands() {
 		names = append(names, c.name)
-		fmt.Fprintf(&cases, "    %s) words=%q ;;\n", c.name, strings.Join(flagNames(c), " "))
+		if flags := flagNames(c); len(flags) > 0 {
+			fmt.Fprintf(&cases, "    %s) if [[ $cur == -* ]]; then words=%q; fi ;;\n", c.name, strings.Join(flags, " "))
+		}
 	}
+	fmt.Fprintf(&cases, "    completion) words=\"bash zsh fish\" ;;\n    help) words=%q ;;\n", strings.Join(names, " "))
 	return fmt.Sprintf(`# bash completion for ortscore: source <(ortscore completion bash)
 _ortscore() {
-  local cur=${COMP_WORDS[COMP_CWORD]} words
+  local cur=${COMP_WORDS[COMP_CWORD]} words=""
   case ${COMP_WORDS[1]} in
-%s    *) words=%q ;;
-  esac
+%s  esac
   if [ "$COMP_CWORD" -eq 1 ]; then words=%q; fi
   COMPREPLY=($(compgen -W "$words" -- "$cur"))
 }
 complete -o default -F _ortscore ortscore
-`, cases.String(), strings.Join(names, " "), strings.Join(names, " "))
+`, cases.String(), strings.Join(names, " "))
 }
 
 func zshCompletion() string {

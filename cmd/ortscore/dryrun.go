@@ -51,7 +51,7 @@ func (s *scoring) dryRun(ctx context.Context) error {
 }
 
 func (s *scoring) preview(ctx context.Context, pair filePair) (*preview, error) {
-	in, err := dataset.Open(pair.in)
+	in, err := openInput(ctx, pair.in)
 	if err != nil {
 		return nil, err
 	}

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -33,20 +35,21 @@ func newFlags(name string) *pflag.FlagSet {
 }
 
 // parseFlags parses the arguments, then takes from the environment what they
-// leave unset: ORTSCORE_BATCH_TOKENS for --batch-tokens.
+// leave unset: ORTSCORE_BATCH_TOKENS for --batch-tokens. A variable that is empty
+// is as good as none.
 func parseFlags(fs *pflag.FlagSet, args []string) error {
 	if err := fs.Parse(args); err != nil {
-		return err
+		return valueError("", err)
 	}
 	var firstErr error
 	fs.VisitAll(func(f *pflag.Flag) {
 		// ort reads ORTSCORE_ORT_LIB itself, so that its error can name it.
-		value, ok := os.LookupEnv(envName(f.Name))
-		if !ok || f.Changed || f.Name == "ort-lib" || firstErr != nil {
+		value := os.Getenv(envName(f.Name))
+		if value == "" || f.Changed || f.Name == "ort-lib" || firstErr != nil {
 			return
 		}
 		if err := fs.Set(f.Name, value); err != nil {
-			firstErr = fmt.Errorf("%s: %w", envName(f.Name), err)
+			firstErr = valueError(envName(f.Name), err)
 		}
 	})
 	return firstErr
@@ -69,11 +72,74 @@ func (h *hinted) Unwrap() error { return h.error }
 
 func withHint(err error, hint string) error { return &hinted{err, hint} }
 
-// choice makes a flag's value of one of a package's own named types.
-func choice[T ~string](flag, value string, parse func(string) (T, error)) (T, error) {
-	v, err := parse(value)
-	if err != nil {
-		return v, fmt.Errorf("--%s: %w", flag, err)
+// valueError says in this project's words that a flag's value is bad. source is
+// where the value stood; "" for the flag itself.
+func valueError(source string, err error) error {
+	var bad *pflag.InvalidValueError
+	if !errors.As(err, &bad) {
+		return err
 	}
-	return v, nil
+	if source == "" {
+		source = "--" + bad.GetFlag().Name
+	}
+	cause := errors.Unwrap(err)
+	var number *strconv.NumError
+	if errors.As(cause, &number) {
+		want := "a whole number"
+		if bad.GetFlag().Value.Type() == "bool" {
+			want = "true or false"
+		}
+		cause = fmt.Errorf("want %s, got %q", want, bad.GetValue())
+	} else if bad.GetFlag().Value.Type() == "stringToString" {
+		cause = fmt.Errorf("want role=name, got %q", bad.GetValue())
+	}
+	return fmt.Errorf("%s: %w", source, cause)
+}
+
+// word is the value of a flag that takes one of a few words.
+type word[T ~string] struct {
+	to    *T
+	parse func(string) (T, error)
+}
+
+func (w word[T]) String() string { return string(*w.to) }
+func (w word[T]) Type() string   { return "string" }
+func (w word[T]) Set(s string) error {
+	v, err := w.parse(s)
+	if err == nil {
+		*w.to = v
+	}
+	return err
+}
+
+// oneOf parses one of the words in list.
+func oneOf[T ~string](list ...T) func(string) (T, error) {
+	return func(s string) (T, error) {
+		var names []string
+		for _, v := range list {
+			if string(v) == s {
+				return v, nil
+			}
+			names = append(names, string(v))
+		}
+		last := len(names) - 1
+		return "", fmt.Errorf("want %s or %s, got %q", strings.Join(names[:last], ", "), names[last], s)
+	}
+}
+
+// atLeast is the value of a flag that takes a whole number from min up.
+type atLeast struct {
+	to  *int
+	min int
+}
+
+func (n atLeast) String() string { return strconv.Itoa(*n.to) }
+func (n atLeast) Type() string   { return "int" }
+func (n atLeast) Set(s string) error {
+	v, err := strconv.Atoi(s)
+	if err != nil || v < n.min {
+		return fmt.Errorf("want a whole number of at least %d, got %q", n.min, s)
+	}
+	*n.to = v
+	return nil
 }

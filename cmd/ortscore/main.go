@@ -17,9 +17,9 @@ import (
 // Exit codes, stated in README.
 const (
 	exitOK          = 0
-	exitError       = 2   // nothing was written
+	exitError       = 2   // nothing was written for the file in work
 	exitPartial     = 3   // done, but for the rows in the rejected file
-	exitInterrupted = 130 // Ctrl+C or SIGTERM: nothing was written
+	exitInterrupted = 130 // Ctrl+C or SIGTERM: as for an error
 )
 
 // errPartial ends a run in which rows were rejected.
@@ -54,6 +54,9 @@ func main() {
 // run runs one command line and returns the exit code.
 func run(ctx context.Context, ui *ui, args []string) int {
 	err := dispatch(ctx, ui, args)
+	if err == nil {
+		err = ui.failed
+	}
 	switch {
 	case err == nil:
 		return exitOK

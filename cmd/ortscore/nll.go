@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/spf13/pflag"
 
@@ -20,38 +21,42 @@ type nllFlags struct {
 	teacher                 teacherFlags
 	in                      []string
 	out, saveName           string
-	task, template          string
-	answerSpan, answers     string
+	task                    nll.Task
+	template                string
+	answerSpan              nll.SpanRule
+	answers                 nll.AnswerChoice
 	seed                    uint64
 	keyMaxLength, maxLength int
 	batchTokens, batchSize  int
-	fields, onError         string
+	fields                  nll.FieldChoice
+	onError                 string
 	keepInputs, force       bool
 	limit                   int
 	dryRun, quiet, json     bool
 }
 
 func nllCommand() (*pflag.FlagSet, func(context.Context, *ui, []string) error) {
-	f := &nllFlags{}
+	f := &nllFlags{answerSpan: nll.Offsets, answers: nll.First, keyMaxLength: 512, batchTokens: 1024,
+		fields: nll.TeacherFields, onError: "stop"}
 	fs := newFlags("nll")
 	f.teacher.add(fs)
 	fs.StringArrayVar(&f.in, "in", nil, "an input `file`, as well as those in the arguments; - for standard input (seed name: --eval_data)")
 	fs.StringVar(&f.out, "out", "", "the output `file` (default {stem}.scored.{save-name}{ext} beside the input)")
 	fs.StringVar(&f.saveName, "save-name", "", "the model's `name` in the output's name (default the model folder's)")
-	fs.StringVar(&f.task, "task", "", "qa, convsearch, chat, icl or lrlm, for every row (default each row's own)")
+	fs.Var(word[nll.Task]{&f.task, nll.ParseTask}, "task", "qa, convsearch, chat, icl or lrlm, for every row (default each row's own)")
 	fs.StringVar(&f.template, "template", "", "a `file` with a text of your own, with {passage}, {query} and {answer}")
-	fs.StringVar(&f.answerSpan, "answer-span", "offsets", "the answer's tokens: by offsets, or by the reference's rule")
-	fs.StringVar(&f.answers, "answers", "first", "which of several answers: first, random, best or mean")
+	fs.Var(word[nll.SpanRule]{&f.answerSpan, nll.ParseSpanRule}, "answer-span", "the answer's tokens: by offsets, or by the reference's rule")
+	fs.Var(word[nll.AnswerChoice]{&f.answers, nll.ParseAnswerChoice}, "answers", "which of several answers: first, random, best or mean")
 	fs.Uint64Var(&f.seed, "seed", 42, "seed of --answers random")
-	fs.IntVar(&f.keyMaxLength, "key-max-length", 512, "tokens of a passage; the rest is cut")
-	fs.IntVar(&f.maxLength, "max-length", 0, "tokens of a whole sequence; the passage is cut further (default the model's context)")
-	fs.IntVar(&f.batchTokens, "batch-tokens", 2048, "tokens of a batch, padding included")
-	fs.IntVar(&f.batchSize, "batch-size", 0, "most rows of a batch (default no bound; seed name: --lm_batch_size)")
-	fs.StringVar(&f.fields, "fields", "teacher", "score fields to write: teacher, pos-neg or both")
+	fs.Var(atLeast{&f.keyMaxLength, 1}, "key-max-length", "tokens of a passage; the rest is cut")
+	fs.Var(atLeast{&f.maxLength, 0}, "max-length", "tokens of a whole sequence; the passage is cut further (default the model's context)")
+	fs.Var(atLeast{&f.batchTokens, 1}, "batch-tokens", "tokens of a batch, padding included")
+	fs.Var(atLeast{&f.batchSize, 0}, "batch-size", "most rows of a batch (default no bound; seed name: --lm_batch_size)")
+	fs.Var(word[nll.FieldChoice]{&f.fields, nll.ParseFieldChoice}, "fields", "score fields to write: teacher, pos-neg or both")
 	fs.BoolVar(&f.keepInputs, "keep-inputs", false, "keep the token ids of lrlm rows")
-	fs.StringVar(&f.onError, "on-error", "stop", "at a bad row: stop, or skip it into {out}.rejected.jsonl")
+	fs.Var(word[string]{&f.onError, oneOf("stop", "skip")}, "on-error", "at a bad row: stop, or skip it into {out}.rejected.jsonl")
 	fs.BoolVar(&f.force, "force", false, "replace an output that exists")
-	fs.IntVar(&f.limit, "limit", 0, "score only the first `n` rows of each file")
+	fs.Var(atLeast{&f.limit, 0}, "limit", "score only the first `n` rows of each file")
 	fs.BoolVar(&f.dryRun, "dry-run", false, "show the first row's text and an estimate of the work, and score nothing")
 	fs.BoolVar(&f.quiet, "quiet", false, "no progress and no summary")
 	fs.BoolVar(&f.json, "json", false, "write the summary as JSON to standard output")
@@ -76,6 +81,9 @@ func (f *nllFlags) run(ctx context.Context, ui *ui, args []string) error {
 	ui.quiet = f.quiet
 	s := &scoring{flags: f, ui: ui}
 	inputs := append(slices.Clone(f.in), args...)
+	if f.dryRun && f.json {
+		return usagef("--json: want a run that scores, got --dry-run")
+	}
 	job, err := f.job()
 	if err != nil {
 		return err
@@ -99,42 +107,17 @@ func (f *nllFlags) run(ctx context.Context, ui *ui, args []string) error {
 
 // job makes the job from the flags that need no model.
 func (f *nllFlags) job() (*nll.Job, error) {
-	j := &nll.Job{Seed: f.seed, KeepInputs: f.keepInputs, Limit: f.limit}
-	var err error
-	if f.task != "" {
-		if j.Task, err = choice("task", f.task, nll.ParseTask); err != nil {
-			return nil, err
-		}
-	}
-	if j.Answers, err = choice("answers", f.answers, nll.ParseAnswerChoice); err != nil {
+	template, err := f.readTemplate()
+	if err != nil {
 		return nil, err
 	}
-	if j.Fields, err = choice("fields", f.fields, nll.ParseFieldChoice); err != nil {
-		return nil, err
-	}
-	if j.Builder.Span, err = choice("answer-span", f.answerSpan, nll.ParseSpanRule); err != nil {
-		return nil, err
-	}
-	if j.Builder.Template, err = f.readTemplate(j.Builder.Span); err != nil {
-		return nil, err
-	}
-	if f.onError != "stop" && f.onError != "skip" {
-		return nil, usagef("--on-error: want stop or skip, got %q", f.onError)
-	}
-	for _, n := range []struct {
-		flag       string
-		value, min int
-	}{{"key-max-length", f.keyMaxLength, 1}, {"batch-tokens", f.batchTokens, 1}, {"batch-size", f.batchSize, 0},
-		{"limit", f.limit, 0}, {"threads", f.teacher.threads, 0}, {"device", f.teacher.device, 0}} {
-		if n.value < n.min {
-			return nil, usagef("--%s: want at least %d, got %d", n.flag, n.min, n.value)
-		}
-	}
-	j.Builder.KeyMaxLength = f.keyMaxLength
-	return j, nil
+	return &nll.Job{
+		Task: f.task, Answers: f.answers, Seed: f.seed, Fields: f.fields, KeepInputs: f.keepInputs, Limit: f.limit,
+		Builder: nll.Builder{KeyMaxLength: f.keyMaxLength, Span: f.answerSpan, Template: template},
+	}, nil
 }
 
-func (f *nllFlags) readTemplate(span nll.SpanRule) (*nll.Template, error) {
+func (f *nllFlags) readTemplate() (*nll.Template, error) {
 	if f.template == "" {
 		return nil, nil
 	}
@@ -142,12 +125,17 @@ func (f *nllFlags) readTemplate(span nll.SpanRule) (*nll.Template, error) {
 	if err != nil {
 		return nil, err
 	}
+	text := strings.TrimPrefix(string(data), "\ufeff")
+	if !utf8.ValidString(text) || strings.ContainsRune(text, 0) {
+		return nil, fmt.Errorf("%s: want a text in UTF-8, got other bytes", f.template)
+	}
 	// An editor ends a file with a newline; the text does not.
-	t, err := nll.ParseTemplate(strings.TrimSuffix(string(data), "\n"), true)
+	text = strings.TrimSuffix(strings.TrimSuffix(text, "\n"), "\r")
+	t, err := nll.ParseTemplate(text, true)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", f.template, err)
 	}
-	if span == nll.Reference && !t.EndsWithAnswer() {
+	if f.answerSpan == nll.Reference && !t.EndsWithAnswer() {
 		return nil, fmt.Errorf("%s: want {answer} at the end for --answer-span reference, got text after it", f.template)
 	}
 	return t, nil
@@ -182,6 +170,7 @@ func (s *scoring) score(ctx context.Context) error {
 	for i, pair := range s.files {
 		sum, err := s.scoreFile(ctx, pair, counts[i], stats)
 		if err != nil {
+			s.noteWritten(i)
 			return err
 		}
 		total.Add(sum)
@@ -219,10 +208,18 @@ func (s *scoring) countFile(ctx context.Context, path string) (nll.Count, error)
 	return s.job.Check(ctx, in, s.flags.onError == "skip")
 }
 
+// noteWritten names the outputs of the first n files, which stay whatever
+// befalls the next.
+func (s *scoring) noteWritten(n int) {
+	for _, pair := range s.files[:n] {
+		s.ui.notes([]string{"wrote " + pair.out + ", before the error"})
+	}
+}
+
 // scoreFile scores one file. Its output appears under its name only when it is
 // whole.
 func (s *scoring) scoreFile(ctx context.Context, pair filePair, count nll.Count, stats *runStats) (sum *nll.Summary, err error) {
-	in, err := dataset.Open(pair.in)
+	in, err := openInput(ctx, pair.in)
 	if err != nil {
 		return nil, err
 	}
@@ -235,7 +232,7 @@ func (s *scoring) scoreFile(ctx context.Context, pair filePair, count nll.Count,
 	bar := s.ui.progress(pair.in, count.Sequences)
 	s.job.LM.OnBatch = func(b model.BatchStats) {
 		stats.add(b)
-		bar.add(b.Sequences, b.Tokens)
+		bar.add(b)
 	}
 	sum, err = s.job.Run(ctx, in, out)
 	bar.done(err == nil)
@@ -244,6 +241,9 @@ func (s *scoring) scoreFile(ctx context.Context, pair filePair, count nll.Count,
 	}
 	if sum.Rejected > 0 {
 		s.rejected = append(s.rejected, s.job.Rejects.Path())
+	}
+	if sum.Rows+sum.Rejected == 0 {
+		s.ui.notes([]string{pair.in + ": want rows to score, got none"})
 	}
 	return sum, out.Commit()
 }

@@ -3,14 +3,13 @@ package main
 import (
 	"errors"
 	"io/fs"
-	"os"
 	"path/filepath"
 
 	"github.com/ortscore/ortscore/io/dataset"
 )
 
 // pair gives every input its output and refuses, before any work, what would
-// overwrite something.
+// overwrite something or cannot be written.
 func (f *nllFlags) pair(inputs []string, modelName string) ([]filePair, error) {
 	if len(inputs) == 0 {
 		return nil, usagef("want an input file, got none")
@@ -26,34 +25,75 @@ func (f *nllFlags) pair(inputs []string, modelName string) ([]filePair, error) {
 		return nil, usagef("--save-name: want a name, got a path: %q", name)
 	}
 	var pairs []filePair
-	seen := map[string]bool{}
 	for _, in := range inputs {
-		p := filePair{in: in, out: f.out}
-		switch {
-		case p.out == "" && in == dataset.Stdin:
-			p.out = dataset.Stdin
-		case p.out == "":
-			p.out = dataset.OutPath(in, name)
-		}
-		if seen[p.out] {
-			return nil, usagef("want an output for each input, got %q twice", p.out)
-		}
-		seen[p.out] = true
-		if err := f.checkPair(p); err != nil {
+		if err := checkInput(in); err != nil {
 			return nil, err
 		}
-		pairs = append(pairs, p)
+		out := f.out
+		if out == "" && in == dataset.Stdin {
+			out = dataset.Stdin
+		} else if out == "" {
+			out = dataset.OutPath(in, name)
+		}
+		pairs = append(pairs, filePair{in, out})
+	}
+	if err := f.checkClashes(pairs); err != nil {
+		return nil, err
+	}
+	for _, p := range pairs {
+		if err := f.checkOutput(p.out); err != nil {
+			return nil, err
+		}
 	}
 	return pairs, nil
 }
 
-func (f *nllFlags) checkPair(p filePair) error {
-	if p.in != dataset.Stdin {
-		if _, err := os.Stat(p.in); err != nil {
-			return err
+// checkClashes refuses an output that is an input, its own or another's, and an
+// output that two inputs share.
+func (f *nllFlags) checkClashes(pairs []filePair) error {
+	inputs, outputs := map[string]bool{}, map[string]bool{}
+	for _, p := range pairs {
+		inputs[realPath(p.in)] = true
+	}
+	for _, p := range pairs {
+		if p.out != dataset.Stdin && inputs[realPath(p.out)] || dataset.SameFile(p.in, p.out) {
+			return usagef("%s: want an output other than the input, got the same file", p.out)
+		}
+		if outputs[realPath(p.out)] {
+			return usagef("want an output for each input, got %q twice", p.out)
+		}
+		outputs[realPath(p.out)] = true
+		// With force true this touches no file.
+		if rejects, _ := dataset.NewRejects(p.out, true); f.onError == "skip" && inputs[realPath(rejects.Path())] {
+			return usagef("%s: want a file for rejected rows other than the input, got the same file", rejects.Path())
 		}
 	}
-	if p.out == dataset.Stdin {
+	return nil
+}
+
+// realPath is one spelling for all paths that lead to a file, be it there or not.
+func realPath(path string) string {
+	if path == dataset.Stdin {
+		return path
+	}
+	real, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		dir, err := filepath.EvalSymlinks(filepath.Dir(path))
+		if err != nil {
+			dir = filepath.Dir(path)
+		}
+		real = filepath.Join(dir, filepath.Base(path))
+	}
+	if abs, err := filepath.Abs(real); err == nil {
+		return abs
+	}
+	return real
+}
+
+// checkOutput tries, by making it and throwing it away, whether an output can be
+// written: better now than hours later.
+func (f *nllFlags) checkOutput(path string) error {
+	if path == dataset.Stdin {
 		switch {
 		case f.json:
 			return usagef("--json: want --out, since the scored rows go to standard output, got none")
@@ -62,15 +102,20 @@ func (f *nllFlags) checkPair(p filePair) error {
 		}
 		return nil
 	}
-	if p.in != dataset.Stdin && dataset.SameFile(p.in, p.out) {
-		return usagef("%s: want an output other than the input, got the same file", p.out)
+	if f.dryRun {
+		return nil
 	}
-	if _, err := os.Lstat(p.out); err == nil && !f.force && !f.dryRun {
-		return withHint(usagef("%s: want a new file, got one that exists", p.out), "--force replaces it")
-	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
+	w, err := dataset.Create(path, f.force)
+	if err == nil {
+		err = w.Abort()
 	}
-	return nil
+	if err == nil && f.onError == "skip" {
+		_, err = dataset.NewRejects(path, f.force)
+	}
+	if errors.Is(err, fs.ErrExist) {
+		return withHint(err, "--force replaces it")
+	}
+	return err
 }
 
 // sink is an output with its rejected rows, which appear together or not at all.

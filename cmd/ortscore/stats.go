@@ -30,7 +30,7 @@ type report struct {
 	RejectedFiles   []string `json:"rejected_files"`
 	TokensPerSecond float64  `json:"tokens_per_second"`
 	*nll.Summary
-	*runStats
+	runStats
 }
 
 func (s *scoring) report(sum *nll.Summary, stats *runStats) *report {
@@ -39,7 +39,7 @@ func (s *scoring) report(sum *nll.Summary, stats *runStats) *report {
 		Model:         s.teacher.files.Model,
 		Provider:      string(s.teacher.lm.Info().Provider),
 		Summary:       sum,
-		runStats:      stats,
+		runStats:      *stats,
 		Outputs:       []string{},
 		RejectedFiles: []string{},
 	}

@@ -14,7 +14,7 @@ import (
 // teacherFlags say which model is the teacher and what it runs on.
 type teacherFlags struct {
 	onnx, dtype, tokenizer string
-	ep                     string
+	ep                     ort.Provider
 	device, threads        int
 	ortLib                 string
 	ioMap                  map[string]string
@@ -22,13 +22,15 @@ type teacherFlags struct {
 
 func (f *teacherFlags) add(fs *pflag.FlagSet) {
 	fs.StringVar(&f.onnx, "onnx", "", "the teacher: an .onnx `file` or a model folder (seed name: --model_name_or_path)")
-	fs.StringVar(&f.dtype, "dtype", "", "which of a folder's models: fp32, fp16, q4 ... (default full precision)")
+	fs.StringVar(&f.dtype, "dtype", "", "which of a folder's models: fp32, fp16, q4 ... (default full precision; seed name: --lm_dtype)")
 	fs.StringVar(&f.tokenizer, "tokenizer", "", "tokenizer.json or its `folder` (default beside the model, or a folder up)")
-	fs.StringVar(&f.ep, "ep", "cpu", "execution `provider`: cpu, cuda or auto")
-	fs.IntVar(&f.device, "device", 0, "the CUDA device's number")
-	fs.IntVar(&f.threads, "threads", 0, "threads of the model on the cpu (default one a core)")
+	f.ep = ort.CPU
+	fs.Var(word[ort.Provider]{&f.ep, oneOf(ort.CPU, ort.CUDA, ort.Auto)}, "ep", "execution `provider`: cpu, cuda or auto")
+	fs.Var(atLeast{&f.device, 0}, "device", "the CUDA device's number")
+	fs.Var(atLeast{&f.threads, 0}, "threads", "threads of the model on the cpu (default one a core)")
 	fs.StringVar(&f.ortLib, "ort-lib", "", "the ONNX Runtime library, a `file` or its folder")
 	fs.StringToStringVar(&f.ioMap, "io-map", nil, "names of a graph's own, as `role=name`,... for input_ids, attention_mask, position_ids, logits")
+	fs.Lookup("io-map").DefValue = "" // help would show []
 }
 
 // teacher is an open model with its tokenizer.
@@ -71,7 +73,7 @@ func (t *teacher) start(ctx context.Context) error {
 		return withHint(err, "make setup puts the library into build/lib; --ort-lib or "+ort.LibraryEnv+" names another")
 	}
 	lm, err := ort.Open(ctx, t.files.Model, ort.Options{
-		Provider: ort.Provider(t.flags.ep),
+		Provider: t.flags.ep,
 		Device:   t.flags.device,
 		Threads:  t.flags.threads,
 		IOMap:    t.flags.ioMap,
@@ -87,11 +89,12 @@ func (t *teacher) start(ctx context.Context) error {
 }
 
 // checkVocab refuses a tokenizer that is not this model's. A model's logits are
-// often padded to a round number of words (152,064 for Qwen's 151,665), so they
-// may be somewhat more than the tokenizer has, and never fewer.
+// often padded to a round number of words (152,064 for Qwen's 151,665, 102,400
+// for DeepSeek's 100,015), so they may be somewhat more than the tokenizer has,
+// and never fewer.
 func (t *teacher) checkVocab() error {
 	have, vocab := t.tokenizer.Size, t.lm.Info().Vocab
-	if slack := max(1024, vocab/50); have <= vocab && vocab-have <= slack {
+	if slack := min(max(1024, vocab/32), vocab/4); have <= vocab && vocab-have <= slack {
 		return nil
 	}
 	return withHint(
@@ -103,8 +106,6 @@ func (t *teacher) checkVocab() error {
 func (t *teacher) maxLength(flag int) (int, error) {
 	context := t.config.Context
 	switch {
-	case flag < 0:
-		return 0, usagef("--max-length: want a number of tokens, got %d", flag)
 	case flag == 0 && context == 0:
 		return 0, usagef("want --max-length, since no config.json gives the model's context, got none")
 	case flag == 0:

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/ortscore/ortscore/io/dataset"
+	"github.com/ortscore/ortscore/model"
 )
 
 // ui is the one place that prints. Results go to out; everything else goes to
@@ -23,6 +24,7 @@ type ui struct {
 	out, err io.Writer
 	terminal bool // err is a terminal
 	quiet    bool
+	failed   error // the first of print, so that what a full disk swallowed is not passed off as done
 }
 
 func newUI(out, err *os.File) *ui {
@@ -30,7 +32,11 @@ func newUI(out, err *os.File) *ui {
 }
 
 // print writes a result to standard output.
-func (u *ui) print(text string) { _, _ = io.WriteString(u.out, text) }
+func (u *ui) print(text string) {
+	if _, err := io.WriteString(u.out, text); u.failed == nil {
+		u.failed = err
+	}
+}
 
 // fail prints an error and the hint it carries.
 func (u *ui) fail(err error) {
@@ -49,10 +55,10 @@ func (u *ui) notes(notes []string) {
 	}
 }
 
-func (u *ui) section(title string) { fmt.Fprintf(u.out, "%s\n", title) }
+func (u *ui) section(title string) { u.print(title + "\n") }
 
 func (u *ui) fact(name, format string, args ...any) {
-	fmt.Fprintf(u.out, "  %-20s %s\n", name, fmt.Sprintf(format, args...))
+	u.print(fmt.Sprintf("  %-20s %s\n", name, fmt.Sprintf(format, args...)))
 }
 
 // summary prints what a run did: as JSON to standard output, or for a person.
@@ -79,6 +85,9 @@ func (u *ui) summary(asJSON bool, r *report) {
 	if r.SpanDiffers > 0 {
 		line("%s in which the reference would count other answer tokens (--answer-span reference does as it does)", count(r.SpanDiffers, "row"))
 	}
+	if r.Ignored > 0 {
+		line("%s with a history, whose pos and neg got no score", count(r.Ignored, "row"))
+	}
 	if r.Rejected > 0 {
 		line("%s rejected, see %s", count(r.Rejected, "row"), strings.Join(r.RejectedFiles, ", "))
 	}
@@ -96,7 +105,7 @@ func (u *ui) preview(p *preview) {
 		mark := func(s string) string { return strings.ReplaceAll(s, "\n", "\n    ") }
 		u.fact("first row", "line %d, task %s, %s, of %d to %d tokens, %d cut", f.row, f.task, count(f.passages, "sequence"), f.shortest, f.longest, f.cut)
 		u.fact("first text", "%s, of which %s, marked >>> <<<", count(f.tokens, "token"), count(f.answerTokens, "answer token"))
-		fmt.Fprintf(u.out, "    %s>>>%s<<<%s\n", mark(f.before), mark(f.answer), mark(f.after))
+		u.print(fmt.Sprintf("    %s>>>%s<<<%s\n", mark(f.before), mark(f.answer), mark(f.after)))
 	}
 	if p.count.Rows+p.count.Bad > 0 {
 		u.fact("work", "%s, %d bad, %s, %s", count(p.count.Rows, "row"), p.count.Bad, count(p.count.Passages, "passage"), count(p.count.Sequences, "sequence"))
@@ -113,13 +122,14 @@ type progress struct {
 	start  time.Time
 	last   time.Time // of the last line
 	doneN  int
+	work   float64 // sequences done, by their tokens: the longest go first
 	tokens int
 	bars   *mpb.Progress
 	bar    *mpb.Bar
 }
 
 // lineEvery is how often progress is written to what is not a terminal.
-const lineEvery = 30 * time.Second
+const lineEvery = 15 * time.Second
 
 func (u *ui) progress(name string, total int) *progress {
 	p := &progress{ui: u, name: name, total: total, start: time.Now(), last: time.Now()}
@@ -142,20 +152,25 @@ func (p *progress) text() string {
 	}
 	text := thousands(int(float64(p.tokens)/elapsed)) + " tokens/s"
 	if p.total > 0 {
-		text += ", " + seconds(elapsed/float64(p.doneN)*float64(max(0, p.total-p.doneN))) + " left"
+		text += ", " + seconds(elapsed/p.work*max(0, float64(p.total)-p.work)) + " left"
 	}
 	return text
 }
 
-func (p *progress) add(sequences, tokens int) {
-	p.doneN += sequences
-	p.tokens += tokens
+func (p *progress) add(b model.BatchStats) {
+	p.doneN += b.Sequences
+	p.work += b.Work
+	p.tokens += b.Tokens
 	switch {
 	case p.bar != nil:
-		p.bar.IncrBy(sequences)
+		p.bar.IncrBy(b.Sequences)
 	case !p.ui.quiet && time.Since(p.last) >= lineEvery:
 		p.last = time.Now()
-		fmt.Fprintf(p.ui.err, "ortscore: %s: %d of %d passages, %s\n", p.name, p.doneN, p.total, p.text())
+		of := ""
+		if p.total > 0 {
+			of = " of " + thousands(p.total)
+		}
+		fmt.Fprintf(p.ui.err, "ortscore: %s: %s%s passages, %s\n", p.name, thousands(p.doneN), of, p.text())
 	}
 }
 
@@ -181,7 +196,7 @@ func (s *stdout) Write(line []byte) error {
 	return s.w.WriteByte('\n') // bufio keeps the first error
 }
 func (s *stdout) Commit() error { return s.w.Flush() }
-func (s *stdout) Abort() error  { return nil }
+func (s *stdout) Abort() error  { return s.w.Flush() } // what was scored, in whole lines
 
 func count(n int, noun string) string {
 	if n != 1 {

@@ -1,0 +1,107 @@
+package main
+
+import (
+	"context"
+	"io"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ortscore/ortscore/io/dataset"
+	"github.com/ortscore/ortscore/model"
+	"github.com/ortscore/ortscore/nll"
+)
+
+// BenchmarkCommandAgainstModel runs, in turn, the model alone over batches that
+// are ready, and the whole command over the file they came from: loading the
+// model, reading, tokenising, packing, the log-softmax and writing. It reports
+// the medians, and the share of the model's speed that the command loses, pair
+// by pair, so that a machine whose speed drifts tells the truth all the same.
+func BenchmarkCommandAgainstModel(b *testing.B) {
+	needNative(b)
+	onnx := filepath.Join(buildDir, "models", teachers[0])
+	needFile(b, onnx)
+	input := filepath.Join(root, "examples", "questions.jsonl")
+	batches, tokens := recordBatches(b, onnx, input)
+
+	var alone, whole, loss []float64
+	for b.Loop() {
+		a := tokens / runBatches(b, onnx, batches)
+		w := tokens / runCommand(b, onnx, input)
+		alone, whole, loss = append(alone, a), append(whole, w), append(loss, 100*(1-w/a))
+	}
+	b.ReportMetric(median(alone), "model-tokens/s")
+	b.ReportMetric(median(whole), "command-tokens/s")
+	b.ReportMetric(median(loss), "%loss")
+	b.ReportMetric(0, "ns/op")
+}
+
+// recorder is a Forwarder that keeps copies of the batches it forwards.
+type recorder struct {
+	model.Forwarder
+	batches []*model.Batch
+}
+
+func (r *recorder) Forward(ctx context.Context, b *model.Batch) (*model.Logits, error) {
+	r.batches = append(r.batches, &model.Batch{Rows: b.Rows, Width: b.Width,
+		TokenIDs: slices.Clone(b.TokenIDs), Lens: slices.Clone(b.Lens)})
+	return r.Forwarder.Forward(ctx, b)
+}
+
+func openTeacher(b *testing.B, onnx string) *teacher {
+	t, err := (&teacherFlags{onnx: onnx}).open()
+	require.NoError(b, err)
+	require.NoError(b, t.start(context.Background()))
+	return t
+}
+
+// recordBatches returns the batches that nll makes of the file, with the real
+// tokens in them.
+func recordBatches(b *testing.B, onnx, input string) (batches []*model.Batch, tokens float64) {
+	t := openTeacher(b, onnx)
+	defer t.close()
+	r := &recorder{Forwarder: t.lm}
+	lm := &model.LM{Forwarder: r, Limits: model.Limits{Tokens: 1024},
+		OnBatch: func(s model.BatchStats) { tokens += float64(s.Tokens) }}
+	job := &nll.Job{LM: lm, Fields: nll.TeacherFields, Answers: nll.First, Builder: nll.Builder{
+		Tokenizer: t.tokenizer, KeyMaxLength: 512, MaxLength: t.config.Context, Vocab: t.tokenizer.Size, Span: nll.Offsets}}
+	in, err := dataset.Open(input)
+	require.NoError(b, err)
+	defer in.Close()
+	_, err = job.Run(context.Background(), in, discard{})
+	require.NoError(b, err)
+	return r.batches, tokens
+}
+
+type discard struct{}
+
+func (discard) Write([]byte) error { return nil }
+
+// runBatches returns the seconds that the model alone takes.
+func runBatches(b *testing.B, onnx string, batches []*model.Batch) float64 {
+	t := openTeacher(b, onnx)
+	defer t.close()
+	start := time.Now()
+	for _, batch := range batches {
+		_, err := t.lm.Forward(context.Background(), batch)
+		require.NoError(b, err)
+	}
+	return time.Since(start).Seconds()
+}
+
+// runCommand returns the seconds that the whole command takes.
+func runCommand(b *testing.B, onnx, input string) float64 {
+	out := filepath.Join(b.TempDir(), "out.jsonl")
+	start := time.Now()
+	code := run(context.Background(), &ui{out: io.Discard, err: io.Discard}, []string{"nll", "--onnx", onnx, "--in", input, "--out", out, "--quiet"})
+	require.Zero(b, code)
+	return time.Since(start).Seconds()
+}
+
+func median(values []float64) float64 {
+	sorted := slices.Sorted(slices.Values(values))
+	return sorted[len(sorted)/2]
+}

@@ -1,0 +1,49 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+
+	"github.com/ortscore/ortscore/io/dataset"
+)
+
+// checkInput refuses what cannot be read twice, first to check it and then to
+// score it.
+func checkInput(path string) error {
+	if path == dataset.Stdin {
+		return nil
+	}
+	info, err := os.Stat(path)
+	var bad *fs.PathError
+	if errors.As(err, &bad) {
+		return fmt.Errorf("%s: want a file, got %w", path, bad.Err)
+	} else if err != nil {
+		return err
+	}
+	if mode := info.Mode(); !mode.IsRegular() && !mode.IsDir() {
+		return fmt.Errorf("%s: want a regular file, or - for standard input, got a pipe or device", path)
+	}
+	in, err := dataset.Open(path)
+	if err != nil {
+		return err
+	}
+	return in.Close()
+}
+
+// openInput opens a file, or standard input so that waiting for it ends with ctx.
+func openInput(ctx context.Context, path string) (*dataset.Reader, error) {
+	if path != dataset.Stdin {
+		return dataset.Open(path)
+	}
+	r, w := io.Pipe()
+	go func() {
+		_, err := io.Copy(w, os.Stdin)
+		w.CloseWithError(err)
+	}()
+	context.AfterFunc(ctx, func() { w.CloseWithError(ctx.Err()) })
+	return dataset.NewReader(path, r), nil
+}

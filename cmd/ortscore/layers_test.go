@@ -1,0 +1,48 @@
+package main
+
+import (
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+const module = "github.com/ortscore/ortscore/"
+
+// allowed says which of this module's packages each may import. Imports point
+// down, and what needs cgo is not among anyone's but cmd's.
+var allowed = map[string][]string{
+	"cmd/ortscore":    {"nll", "model", "model/graph", "model/hf", "ort", "io/dataset"},
+	"nll":             {"model", "io/dataset"},
+	"ort":             {"model", "model/graph"},
+	"model":           {"model/half"},
+	"model/hf":        {"model"},
+	"model/modeltest": {"model"},
+	"io/dataset":      {"io/atomicfile"},
+	"model/graph":     {},
+	"model/half":      {},
+	"io/atomicfile":   {},
+}
+
+func TestLayers(t *testing.T) {
+	cmd := exec.Command("go", "list", "-f", `{{.ImportPath}}:{{join .Imports ","}}`, "./...")
+	cmd.Dir = root
+	out, err := cmd.Output()
+	require.NoError(t, err)
+	for line := range strings.Lines(string(out)) {
+		path, imports, _ := strings.Cut(strings.TrimSpace(line), ":")
+		name := strings.TrimPrefix(path, module)
+		may, known := allowed[name]
+		require.True(t, known, "a new package: give %s its place", name)
+		for imported := range strings.SplitSeq(imports, ",") {
+			if below, ours := strings.CutPrefix(imported, module); ours && !slices.Contains(may, below) {
+				t.Errorf("%s imports %s", name, below)
+			}
+			if strings.HasPrefix(imported, "github.com/yalue/") && name != "ort" || strings.HasPrefix(imported, "github.com/daulet/") && name != "model/hf" {
+				t.Errorf("%s imports %s", name, imported)
+			}
+		}
+	}
+}
