@@ -23,8 +23,8 @@ demo: build $(TEACHER)/model.onnx ## score examples/questions.jsonl with a real 
 	@scripts/demo.sh $(BUILD)/ortscore $(TEACHER)
 
 # Tests may not skip what make setup has put in place.
-test: export ORTSCORE_TEST_NATIVE := required
-test: export ORTSCORE_ORT_LIB := $(CURDIR)/$(LIB)
+test bench: export ORTSCORE_TEST_NATIVE := required
+test bench: export ORTSCORE_ORT_LIB := $(CURDIR)/$(LIB)
 .PHONY: test
 test: setup build $(VENV)/.test ## run the whole suite
 	go test -timeout 50m ./...
@@ -50,7 +50,7 @@ fuzz: $(LIB)/libtokenizers.a ## fuzz each target for FUZZTIME (default 30s)
 
 .PHONY: bench
 bench: build $(TEACHER)/model.onnx ## tokens/s of the model alone against the whole command
-	@scripts/bench.sh $(BUILD)/ortscore $(TEACHER)
+	go test -run '^$$' -bench CommandAgainstModel -benchtime 5x -timeout 30m ./cmd/ortscore
 
 .PHONY: fixtures
 fixtures: $(VENV)/.setup ## write testdata/ anew with scripts/tiny.py
