@@ -49,8 +49,8 @@ fuzz: $(LIB)/libtokenizers.a ## fuzz each target for FUZZTIME (default 30s)
 	@scripts/fuzz.sh $(or $(FUZZTIME),30s)
 
 .PHONY: bench
-bench: build $(TEACHER)/model.onnx ## tokens/s of the model alone against the whole command
-	go test -run '^$$' -bench CommandAgainstModel -benchtime 5x -timeout 30m ./cmd/ortscore
+bench: build $(TEACHER)/model.onnx ## tokens/s of the model alone against the whole command: 6 minutes
+	go test -run '^$$' -bench CommandAgainstModel -benchtime 3x -timeout 30m ./cmd/ortscore
 
 .PHONY: fixtures
 fixtures: $(VENV)/.setup ## write testdata/ anew with scripts/tiny.py
