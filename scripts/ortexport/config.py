@@ -6,6 +6,7 @@ scores wrongly, which is worse than no model.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,6 +35,8 @@ NEUTRAL_FIELDS: dict[str, tuple[Any, ...]] = {
     "logits_scaling": (None, 1, 1.0),
     "attention_multiplier": (None,),
     "no_rope_layers": (None,),
+    # The checkpoint brings its own code, which may compute anything.
+    "auto_map": (None, {}),
 }
 
 # Far above any real model, far below what makes an allocation from a hostile file dangerous.
@@ -49,6 +52,15 @@ class RopeScaling:
     low_freq_factor: float = 1.0
     high_freq_factor: float = 4.0
     original_context: int = 8192
+
+    def __post_init__(self) -> None:
+        # Written so that NaN, which JSON readers let through, fails as well.
+        if not 0 < self.factor < math.inf or not self.original_context > 0:
+            raise CheckpointError(f"config: {self.kind} rope scaling: factor {self.factor} over "
+                                  f"{self.original_context} positions is out of range")
+        if not 0 < self.low_freq_factor < self.high_freq_factor < math.inf:
+            raise CheckpointError(f"config: rope scaling: {self.low_freq_factor} to "
+                                  f"{self.high_freq_factor} is not a band of frequencies")
 
     def to_json(self) -> dict[str, Any]:
         """The rope_scaling entry of config.json."""
@@ -103,7 +115,7 @@ class ModelConfig:
                 f"config: {self.num_heads} heads do not divide into {self.num_kv_heads} kv heads")
         if self.head_dim % 2:
             raise CheckpointError(f"config: head_dim: {self.head_dim} is odd, RoPE needs pairs")
-        if not self.rope_theta > 0 or not self.rms_norm_eps >= 0:
+        if not 0 < self.rope_theta < math.inf or not 0 <= self.rms_norm_eps < math.inf:
             raise CheckpointError("config: rope_theta and rms_norm_eps want positive numbers")
 
     def to_json(self, dtype: str) -> dict[str, Any]:
@@ -259,11 +271,6 @@ def config_from_gguf(meta: dict[str, Any], tensors: dict[str, tuple[int, ...]],
         raise UnsupportedError("gguf: keys and values of different sizes are not supported")
     if _int(own, "rope.dimension_count", head_dim) != head_dim:
         raise UnsupportedError("gguf: RoPE over a part of the head is not supported")
-    kind = own.get("rope.scaling.type", "none")
-    if kind == "linear":
-        scaling = RopeScaling("linear", _float(own, "rope.scaling.factor"))
-    elif kind != "none":
-        raise UnsupportedError(f"gguf: rope type {kind!r} is not supported")
     if "token_embd.weight" not in tensors:
         raise CheckpointError("gguf: tensor token_embd.weight is missing")
     layers, context = _int(own, "block_count"), _int(own, "context_length")
@@ -282,7 +289,7 @@ def config_from_gguf(meta: dict[str, Any], tensors: dict[str, tuple[int, ...]],
         context=context,
         rms_norm_eps=_float(own, "attention.layer_norm_rms_epsilon"),
         rope_theta=_float(own, "rope.freq_base", 10_000.0),
-        rope_scaling=scaling,
+        rope_scaling=_rope_scaling_from_gguf(own, scaling),
         tied="output.weight" not in tensors,
         qkv_bias="blk.0.attn_q.bias" in tensors,
         o_bias="blk.0.attn_output.bias" in tensors,
@@ -293,6 +300,27 @@ def config_from_gguf(meta: dict[str, Any], tensors: dict[str, tuple[int, ...]],
         eos_id=meta.get("tokenizer.ggml.eos_token_id"),
         pad_id=meta.get("tokenizer.ggml.padding_token_id"),
     )
+
+
+def _rope_scaling_from_gguf(own: dict[str, Any],
+                            from_freqs: RopeScaling | None) -> RopeScaling | None:
+    """The scaling that llama.cpp would apply; `from_freqs` is that of the rope_freqs tensor.
+
+    As there, a factor without a type is linear, rope.scale_linear is its older name, and 0 and
+    1 change nothing.
+    """
+    kind = own.get("rope.scaling.type", "linear")
+    if kind not in ("none", "linear"):
+        raise UnsupportedError(f"gguf: rope type {kind!r} is not supported")
+    if own.get("rope.scaling.attn_factor", 1) != 1:
+        raise UnsupportedError("gguf: rope.scaling.attn_factor is not supported")
+    name = "rope.scaling.factor" if "rope.scaling.factor" in own else "rope.scale_linear"
+    factor = _float(own, name, 1.0)
+    if kind == "none" or factor in (0, 1):
+        return from_freqs
+    if from_freqs:
+        raise UnsupportedError(f"gguf: {name} on top of rope_freqs is not supported")
+    return RopeScaling("linear", factor)
 
 
 def _int(fields: dict[str, Any], name: str, default: int | None = None) -> int:

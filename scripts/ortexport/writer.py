@@ -100,16 +100,52 @@ def new_folder(out: Path, force: bool) -> Iterator[Path]:
 
 
 def _replace(temp: Path, out: Path) -> None:
-    """Renames temp to out. An old `out` steps aside first: a folder cannot replace a full one."""
-    old = None
-    if out.is_dir() and not out.is_symlink():
-        old = Path(tempfile.mkdtemp(prefix=f".{out.name}.old.", dir=out.parent))
-        os.rename(out, old)
-    elif out.exists() or out.is_symlink():
+    """Renames temp to out. An old `out` steps aside first: a folder cannot replace a full one.
+
+    Where the second rename fails, the old folder is back in its place when this raises.
+    """
+    old = _step_aside(out)
+    try:
+        os.rename(temp, out)
+    except BaseException as err:
+        if old:
+            _step_back(old, out, err)
+        raise
+    try:
+        _sync_folder(out.parent)
+    finally:
+        if old:
+            shutil.rmtree(old, ignore_errors=True)
+
+
+def _step_aside(out: Path) -> Path | None:
+    """Renames an existing folder to a new name beside it, and returns that name."""
+    if out.is_symlink() or out.exists() and not out.is_dir():
         raise ExportError(f"{out} is a file or a link, not a folder", "choose another folder")
-    os.rename(temp, out)
-    handle = os.open(out.parent, os.O_RDONLY)
-    os.fsync(handle)
-    os.close(handle)
-    if old:
-        shutil.rmtree(old, ignore_errors=True)
+    if not out.exists():
+        return None
+    old = Path(tempfile.mkdtemp(prefix=f".{out.name}.old.", dir=out.parent))
+    try:
+        os.rename(out, old)
+    except BaseException:
+        old.rmdir()
+        raise
+    return old
+
+
+def _step_back(old: Path, out: Path, err: BaseException) -> None:
+    """Undoes _step_aside after `err`; where that fails too, says where the old folder is."""
+    try:
+        os.rename(old, out)
+    except OSError:
+        raise ExportError(f"{out} could not be replaced: {err}",
+                          f"what it held is in {old}") from err
+
+
+def _sync_folder(folder: Path) -> None:
+    """Makes the renames in a folder survive a crash."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

