@@ -67,9 +67,10 @@ func (ex *Example) readPassages() error {
 	if err != nil {
 		return err
 	}
-	if ok {
-		ex.History, ex.Passages = true, history
-		ex.Ignored = ex.Row.Has("pos") || ex.Row.Has("neg")
+	others := ex.Row.Has("pos") || ex.Row.Has("neg")
+	// A table of several tasks has an empty history in every row of another.
+	if ok && (len(history) > 0 || !others) {
+		ex.History, ex.Passages, ex.Ignored = true, history, others
 		return nil
 	}
 	pos, okPos, err := ex.Row.Strings("pos")

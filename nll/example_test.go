@@ -27,6 +27,8 @@ func TestReadExample(t *testing.T) {
 			Example{Task: Chat, Query: "q", Answers: []string{"a"}, Passages: []string{"h", "i"}, History: true}},
 		{"history goes before pos", `{"query": "q", "answers": ["a"], "history": ["h"], "pos": ["p"], "neg": ["n"]}`, "", First,
 			Example{Task: Chat, Query: "q", Answers: []string{"a"}, Passages: []string{"h"}, History: true, Ignored: true}},
+		{"an empty history beside pos is none", `{"query": "q", "answers": ["a"], "history": [], "pos": ["p"]}`, "", First,
+			Example{Task: QA, Query: "q", Answers: []string{"a"}, Passages: []string{"p"}, Pos: 1}},
 		{"chat without history", `{"query": "q", "answers": ["a"], "pos": ["p"], "neg": ["n"], "task": "chat"}`, "", First,
 			Example{Task: Chat, Query: "q", Answers: []string{"a"}, Passages: []string{"p", "n"}, Pos: 1}},
 		{"a task of its own", `{"query": "q", "answers": ["a"], "pos": ["p"], "neg": [], "task": "icl"}`, "", First,

@@ -16,10 +16,14 @@ import (
 // whatever the file's size.
 const pageSequences = 1024
 
+// pageBytes bounds a page's lines as well: a line may be of 64 MiB.
+const pageBytes = 64 << 20
+
 // page is a run of rows that are scored together and written in order.
 type page struct {
 	rows []pageRow
 	seqs []model.Sequence // of all rows, one after another
+	size int              // bytes of the rows' lines
 	err  error            // why reading ended after these rows; io.EOF at the end
 }
 
@@ -84,7 +88,7 @@ func (g *pager) drain() {
 // be read, where Limit bounds them.
 func (g *pager) page(ctx context.Context, left *int) *page {
 	p := &page{}
-	for len(p.seqs) < pageSequences && len(p.rows) < pageSequences {
+	for len(p.seqs) < pageSequences && len(p.rows) < pageSequences && p.size < pageBytes {
 		if ctx.Err() != nil || g.job.Limit > 0 && *left == 0 {
 			p.err = io.EOF
 			return p
@@ -95,6 +99,7 @@ func (g *pager) page(ctx context.Context, left *int) *page {
 		switch {
 		case errors.As(err, &bad) && g.job.Rejects != nil:
 			row = pageRow{bad: bad}
+			p.size += len(bad.Raw)
 		case err != nil:
 			p.err = err
 			return p
@@ -122,6 +127,7 @@ func (g *pager) row(ctx context.Context, p *page) (pageRow, error) {
 	row := pageRow{example: ex, from: len(p.seqs), to: len(p.seqs) + len(built.Sequences),
 		cuts: built.Cuts, differs: built.SpanDiffers}
 	p.seqs = append(p.seqs, built.Sequences...)
+	p.size += len(raw.Raw)
 	return row, nil
 }
 

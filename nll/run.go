@@ -58,11 +58,11 @@ type Output interface{ Write(line []byte) error }
 // rows become sequences, sequences become scores, scores go back to their rows.
 func (j *Job) Run(ctx context.Context, in *dataset.Reader, out Output) (*Summary, error) {
 	reading, cancel := context.WithCancel(ctx)
-	g := &pager{job: j, in: in, pages: make(chan *page, 1)}
+	g := &pager{job: j, in: in, pages: make(chan *page)}
 	go g.run(reading)
 	defer g.drain()
 	defer cancel()
-	sum := newSummary()
+	sum := &Summary{}
 	for {
 		var p *page
 		select {

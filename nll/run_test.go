@@ -212,3 +212,12 @@ func TestNext(t *testing.T) {
 	_, _, err = j.Next(in)
 	require.Equal(t, io.EOF, err)
 }
+
+// Long lines end a page early, so that memory is bounded in bytes too.
+func TestPagesAreBoundedInBytes(t *testing.T) {
+	const lineBytes = 20 << 20
+	long := `{"query": "q", "answers": "a", "pos": ["p"], "note": "` + strings.Repeat("x", lineBytes) + `"}`
+	g := &pager{job: job(toy()), in: reader(long, long, long, long, long, long)}
+	left := 0
+	require.Len(t, g.page(t.Context(), &left).rows, pageBytes/lineBytes+1)
+}

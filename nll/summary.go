@@ -16,6 +16,9 @@ type Summary struct {
 	// SpanDiffers counts rows in which the answer's tokens by offsets and by the
 	// reference's rule are not the same.
 	SpanDiffers int `json:"span_differs"`
+	// OneSided counts rows without pos or without neg, history aside. FlagEmbedding's
+	// fine-tuning fails on them.
+	OneSided int `json:"one_sided"`
 	// Ignored counts rows whose pos and neg got no score, since they have a history.
 	Ignored int `json:"ignored_pos_neg"`
 
@@ -35,8 +38,6 @@ type Summary struct {
 
 	spreads int // rows of two passages and more
 }
-
-func newSummary() *Summary { return &Summary{} }
 
 func (s *Summary) add(row pageRow, scores []float32) {
 	wide := make([]float64, len(scores))
@@ -68,6 +69,9 @@ func (s *Summary) add(row pageRow, scores []float32) {
 	if row.example.Ignored {
 		s.Ignored++
 	}
+	if pos := row.example.Pos; !row.example.History && (pos == 0 || pos == len(scores)) {
+		s.OneSided++
+	}
 }
 
 // runningMean joins the mean of n values with that of m more.
@@ -96,6 +100,7 @@ func (s *Summary) Add(o *Summary) {
 	s.CutPassages += o.CutPassages
 	s.SpanDiffers += o.SpanDiffers
 	s.Ignored += o.Ignored
+	s.OneSided += o.OneSided
 	s.PosFirst += o.PosFirst
 	s.Labelled += o.Labelled
 	s.spreads += o.spreads

@@ -10,7 +10,7 @@ import (
 )
 
 func TestSummary(t *testing.T) {
-	s := newSummary()
+	s := &Summary{}
 	s.add(pageRow{example: &Example{Pos: 1}, cuts: 2, differs: true}, []float32{-1, -3})
 	s.add(pageRow{example: &Example{Pos: 1}}, []float32{-5, -4, -4.5})
 	s.add(pageRow{example: &Example{Pos: 2}}, []float32{-2, -2}) // no neg
@@ -30,7 +30,7 @@ func TestSummary(t *testing.T) {
 
 // A teacher that gives every passage the same score finds no positive.
 func TestSummaryTies(t *testing.T) {
-	s := newSummary()
+	s := &Summary{}
 	s.add(pageRow{example: &Example{Pos: 1}}, []float32{-2, -2, -2})
 	s.add(pageRow{example: &Example{Pos: 1}}, []float32{-2, -3, -2})
 	s.add(pageRow{example: &Example{Pos: 2}}, []float32{-3, -2, -2.5})
@@ -69,5 +69,5 @@ func TestSummaryJSON(t *testing.T) {
 	text, err := json.Marshal(&Summary{})
 	require.NoError(t, err)
 	require.NotContains(t, string(text), "spreads")
-	require.Equal(t, 12, strings.Count(string(text), ":"), "%s", text)
+	require.Equal(t, 13, strings.Count(string(text), ":"), "%s", text)
 }

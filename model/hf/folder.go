@@ -40,9 +40,12 @@ func Locate(path, dtype, tokenizer string) (*Files, error) {
 	}
 	f := &Files{Model: path}
 	if info.IsDir() {
-		if f.Model, err = pick(path, dtype); err != nil {
-			return nil, err
-		}
+		f.Model, err = pick(path, dtype)
+	} else if dtype != "" {
+		err = checkName(path, dtype)
+	}
+	if err != nil {
+		return nil, err
 	}
 	abs, err := filepath.Abs(f.Model)
 	if err != nil {
@@ -106,6 +109,15 @@ func pick(dir, dtype string) (string, error) {
 		files[i], _ = filepath.Rel(dir, files[i])
 	}
 	return "", fmt.Errorf("model: want %s in %s, got %s", strings.Join(names, " or "), dir, strings.Join(files, ", "))
+}
+
+// checkName refuses a file whose name does not say that it is of this precision.
+func checkName(path, dtype string) error {
+	names, err := fileNames(dtype)
+	if err == nil && !slices.Contains(names, filepath.Base(path)) {
+		err = fmt.Errorf("dtype: want %s or a folder to pick from, got the file %s", strings.Join(names, " or "), path)
+	}
+	return err
 }
 
 // fileNames lists the names that a model of this precision goes by.
