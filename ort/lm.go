@@ -228,19 +228,33 @@ func (lm *LM) probe(ctx context.Context) error {
 	}
 	for t := range 2 {
 		long, short := logits.At(0, t, nil), logits.At(1, t, nil)
-		for v := range long {
-			d := math.Abs(float64(long[v]) - float64(short[v]))
-			if math.IsNaN(d) {
-				return fmt.Errorf("a first forward gave logits that are not finite: want finite logits, got %v", long[v])
-			}
-			lm.info.Leak = max(lm.info.Leak, d)
+		leak, err := largestChange(long, short)
+		if err != nil {
+			return err
 		}
+		lm.info.Leak = max(lm.info.Leak, leak)
 	}
 	if limit := leakLimit(lm.out.typ); lm.info.Leak > limit {
 		lm.info.Notes = append(lm.info.Notes, fmt.Sprintf(
 			"a token's logits change by %.3g with what follows it: the graph is not causal or quantises the batch as a whole, and scores will depend on their neighbours", lm.info.Leak))
 	}
 	return nil
+}
+
+// largestChange compares the logits of a position in two rows. -Inf in both is a
+// word that the model rules out, and no change.
+func largestChange(long, short []float32) (largest float64, err error) {
+	for v, x := range long {
+		if x == short[v] && !math.IsInf(float64(x), 1) {
+			continue
+		}
+		d := math.Abs(float64(x) - float64(short[v]))
+		if math.IsNaN(d) || math.IsInf(float64(x), 1) || math.IsInf(float64(short[v]), 1) {
+			return 0, fmt.Errorf("a first forward gave logits that are not finite: want finite logits, got %v and %v", x, short[v])
+		}
+		largest = max(largest, d)
+	}
+	return largest, nil
 }
 
 func leakLimit(t graph.ElemType) float64 {

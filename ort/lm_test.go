@@ -131,12 +131,35 @@ func TestCUDAFailsWithTheReason(t *testing.T) {
 		t.Skip("CUDA works here")
 	}
 	_, err := Open(context.Background(), fixture("tiny-gqa"), Options{Provider: CUDA})
-	require.ErrorContains(t, err, "the cuda provider does not start: ")
+	require.Regexp(t, `the cuda provider does not start: \S.+`, err)
 
 	lm := openFixture(t, "tiny-gqa", Options{Provider: Auto})
 	require.Equal(t, CPU, lm.Info().Provider)
 	require.Len(t, lm.Info().Notes, 1)
 	require.Contains(t, lm.Info().Notes[0], "runs on the cpu: the cuda provider does not start: ")
+}
+
+func TestLargestChange(t *testing.T) {
+	inf := float32(math.Inf(1))
+	for _, c := range []struct {
+		long, short []float32
+		want        float64
+		err         string
+	}{
+		{[]float32{1, -2, -inf}, []float32{1, -2.5, -inf}, 0.5, ""},
+		{[]float32{1, -inf}, []float32{1, 3}, math.Inf(1), ""},
+		{[]float32{1, inf}, []float32{1, inf}, 0, "got +Inf and +Inf"},
+		{[]float32{float32(math.NaN())}, []float32{0}, 0, "got NaN and 0"},
+		{[]float32{0}, []float32{float32(math.NaN())}, 0, "got 0 and NaN"},
+	} {
+		got, err := largestChange(c.long, c.short)
+		if c.err != "" {
+			require.ErrorContains(t, err, c.err)
+			continue
+		}
+		require.NoError(t, err)
+		require.Equal(t, c.want, got)
+	}
 }
 
 func TestCancelStopsTheModel(t *testing.T) {
@@ -150,15 +173,21 @@ func TestCancelStopsTheModel(t *testing.T) {
 	require.NoError(t, err)
 	whole := time.Since(start)
 
-	ctx, cancel := context.WithTimeout(context.Background(), whole/10)
-	defer cancel()
-	start = time.Now()
-	_, err = lm.Forward(ctx, long)
-	require.ErrorIs(t, err, context.DeadlineExceeded)
-	t.Logf("a forward of %s stopped after %s", whole, time.Since(start))
+	// On a busy machine a try may be slow for other reasons: one in five must be quick.
+	quickest := whole
+	for range 5 {
+		ctx, cancel := context.WithTimeout(context.Background(), whole/10)
+		start = time.Now()
+		_, err = lm.Forward(ctx, long)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		quickest = min(quickest, time.Since(start))
 
-	_, err = lm.Forward(ctx, long)
-	require.ErrorIs(t, err, context.DeadlineExceeded, "a context that has ended runs nothing")
+		_, err = lm.Forward(ctx, long)
+		require.ErrorIs(t, err, context.DeadlineExceeded, "a context that has ended runs nothing")
+		cancel()
+	}
+	t.Logf("a forward of %s stopped after %s", whole, quickest)
+	require.Less(t, quickest, whole*3/4)
 
 	seqs := someSequences(5, lm.Info().Vocab)
 	again := score(t, lm, model.Limits{Tokens: 100}, seqs)

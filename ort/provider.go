@@ -1,6 +1,7 @@
 package ort
 
 import (
+	_ "embed" // for identity.onnx
 	"errors"
 	"fmt"
 	"strconv"
@@ -95,14 +96,30 @@ func cudaError(err error) error {
 	return fmt.Errorf("the cuda provider does not start: %w", cleanError(err))
 }
 
-// CheckCUDA reports why the CUDA provider does not start, or nil.
+// identity is a graph of one Identity node, from x to y, float [1], made with
+// onnx.helper. It stands in for a model where only the provider is tried.
+//
+//go:embed identity.onnx
+var identity []byte
+
+// CheckCUDA reports why the CUDA provider does not run a graph, or nil. The
+// device is first touched when a session is made.
 func CheckCUDA(device int) error {
 	so, err := onnx.NewSessionOptions()
 	if err != nil {
 		return cleanError(err)
 	}
 	defer so.Destroy()
-	return appendCUDA(so, device)
+	if err := appendCUDA(so, device); err != nil {
+		return err
+	}
+	restore := saveSignals()
+	defer restore()
+	s, err := onnx.NewDynamicAdvancedSessionWithONNXData(identity, []string{"x"}, []string{"y"}, so)
+	if err != nil {
+		return cudaError(err)
+	}
+	return s.Destroy()
 }
 
 func open(path string, in, out []string, opts Options, provider func(*onnx.SessionOptions) error) (*onnx.DynamicAdvancedSession, error) {

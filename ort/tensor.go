@@ -66,7 +66,7 @@ func elementType(t graph.ElemType) onnx.TensorElementDataType {
 }
 
 // output is the memory that logits [B, T, V] are written to. It is kept from
-// batch to batch and grows to the largest, which runs first. It must be
+// batch to batch and grows to the largest. It must be
 // pre-allocated: what ONNX Runtime allocates the binding copies once more, and
 // for 16-bit floats wrongly.
 type output struct {
@@ -81,12 +81,12 @@ func (o *output) prepare(b *model.Batch) (*model.Logits, onnx.Value, error) {
 	shape := onnx.NewShape(int64(b.Rows), int64(b.Width), int64(o.vocab))
 	logits := &model.Logits{Rows: b.Rows, Width: b.Width, Vocab: o.vocab}
 	if o.typ == graph.Float32 {
-		o.f32 = resize(o.f32, n)
+		resize(&o.f32, n)
 		logits.F32 = o.f32
 		v, err := onnx.NewTensor(shape, o.f32)
 		return logits, v, err
 	}
-	o.u16 = resize(o.u16, n)
+	resize(&o.u16, n)
 	if o.typ == graph.Float16 {
 		logits.F16 = o.u16
 	} else {
@@ -97,11 +97,12 @@ func (o *output) prepare(b *model.Batch) (*model.Logits, onnx.Value, error) {
 	return logits, v, err
 }
 
-// resize returns a slice of n numbers, of the same memory where that is enough.
-// What it held is not kept: growing must not have old and new memory at once.
-func resize[T any](s []T, n int) []T {
-	if cap(s) >= n {
-		return s[:n]
+// resize makes a slice n numbers long, in the same memory where that is enough.
+// What it held is not kept, so that it never has old and new memory at once.
+func resize[T any](s *[]T, n int) {
+	if cap(*s) < n {
+		*s = nil
+		*s = make([]T, n)
 	}
-	return make([]T, n)
+	*s = (*s)[:n]
 }
