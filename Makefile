@@ -8,10 +8,12 @@ TEACHER := $(MODELS)/smollm2-135m-instruct
 EXPORTER := scripts/export_onnx.py $(wildcard scripts/ortexport/*.py)
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
-STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 export CGO_ENABLED := 1
-export CGO_LDFLAGS := -L$(CURDIR)/$(LIB)
+export CGO_LDFLAGS := -L'$(CURDIR)/$(LIB)' $(CGO_LDFLAGS)
+
+# pip installs into the environment that the exporter runs from.
+.NOTPARALLEL:
 
 .DEFAULT_GOAL := help
 .PHONY: help
@@ -41,12 +43,13 @@ build: $(LIB)/libonnxruntime.so $(LIB)/libtokenizers.a ## build build/ortscore
 lint: $(LIB)/libtokenizers.a $(VENV)/.test ## gofmt, vet, staticcheck, ruff
 	@unformatted=$$(gofmt -l cmd io model nll ort); test -z "$$unformatted" || { echo "gofmt: $$unformatted"; exit 1; }
 	go vet ./...
-	go run $(STATICCHECK) ./...
+	CGO_ENABLED=0 go vet ./io/... ./nll ./model ./model/graph ./model/half
+	go tool staticcheck ./...
 	$(VENV)/bin/ruff check scripts
 
 .PHONY: fuzz
-fuzz: $(LIB)/libtokenizers.a ## fuzz each target for FUZZTIME (default 30s)
-	@scripts/fuzz.sh $(or $(FUZZTIME),30s)
+fuzz: $(LIB)/libtokenizers.a $(VENV)/.test ## fuzz each target for FUZZTIME (default 30s)
+	@scripts/fuzz.sh $(VENV)/bin/python $(or $(FUZZTIME),30s)
 
 .PHONY: bench
 bench: build $(TEACHER)/model.onnx ## tokens/s of the model alone against the whole command: 6 minutes
@@ -60,12 +63,12 @@ fixtures: $(VENV)/.setup ## write testdata/ anew with scripts/tiny.py
 clean: ## remove build/
 	rm -rf $(BUILD)
 
-$(LIB)/libonnxruntime.so: scripts/setup/onnxruntime.sh scripts/setup/native.txt
+$(LIB)/libonnxruntime.so: scripts/setup/onnxruntime.sh scripts/setup/native.txt | $(VENV)/.venv
 	@echo "setup: libonnxruntime, a wheel of 24 MB from PyPI"
-	@scripts/setup/onnxruntime.sh $(LIB)
+	@scripts/setup/onnxruntime.sh $(VENV)/bin/python $(LIB)
 	@touch $@
 
-$(LIB)/libtokenizers.a: scripts/setup/tokenizers.sh scripts/setup/tokenizers.lock
+$(LIB)/libtokenizers.a: scripts/setup/tokenizers.sh scripts/setup/tokenizers.lock go.mod
 	@echo "setup: libtokenizers, built with cargo: some minutes"
 	@scripts/setup/tokenizers.sh $(LIB) $(BUILD)/tokenizers
 	@touch $@
@@ -75,12 +78,15 @@ $(TEACHER)/model.onnx: $(VENV)/.setup scripts/setup/teacher.sh scripts/setup/tea
 	@scripts/setup/teacher.sh $(VENV)/bin/python $(MODELS)
 	@touch $@
 
-$(VENV)/.setup: scripts/requirements.txt
+$(VENV)/.venv:
+	@python3 -m venv --clear $(VENV)
+	@touch $@
+
+$(VENV)/.setup: scripts/requirements.txt | $(VENV)/.venv
 	@echo "setup: the exporter's Python packages"
-	@test -x $(VENV)/bin/python || python3 -m venv $(VENV)
-	@$(VENV)/bin/python -m pip install --quiet --require-hashes --requirement $<
+	@$(VENV)/bin/python -m pip install --quiet --only-binary=:all: --require-hashes --requirement $<
 	@touch $@
 
 $(VENV)/.test: scripts/requirements-test.txt $(VENV)/.setup
-	@$(VENV)/bin/python -m pip install --quiet --require-hashes --requirement $<
+	@$(VENV)/bin/python -m pip install --quiet --only-binary=:all: --require-hashes --requirement $<
 	@touch $@
