@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 
 	"github.com/ortscore/ortscore/io/dataset"
@@ -33,9 +34,10 @@ type shown struct {
 	shortest, longest, row int
 }
 
-// dryRun shows what a run would do. It does not load ONNX Runtime.
+// dryRun shows what a run would do. It does not load ONNX Runtime, but refuses
+// the graphs and tokenizers that a run would refuse.
 func (s *scoring) dryRun(ctx context.Context) error {
-	g, err := graph.Read(s.teacher.files.Model)
+	g, err := s.teacher.readGraph()
 	if err != nil {
 		return err
 	}
@@ -48,6 +50,22 @@ func (s *scoring) dryRun(ctx context.Context) error {
 		s.ui.preview(p)
 	}
 	return nil
+}
+
+// readGraph reads the model's graph and holds it against the tokenizer.
+func (t *teacher) readGraph() (*graph.Model, error) {
+	g, err := graph.Read(t.files.Model)
+	if err != nil {
+		return nil, err
+	}
+	convention, err := graph.Detect(g, t.flags.ioMap)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", t.files.Model, err)
+	}
+	if vocab := convention.Logits.Dims[2]; vocab > 0 {
+		return g, t.checkVocab(int(vocab))
+	}
+	return g, nil
 }
 
 func (s *scoring) preview(ctx context.Context, pair filePair) (*preview, error) {

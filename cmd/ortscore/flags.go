@@ -44,15 +44,31 @@ func parseFlags(fs *pflag.FlagSet, args []string) error {
 	var firstErr error
 	fs.VisitAll(func(f *pflag.Flag) {
 		// ort reads ORTSCORE_ORT_LIB itself, so that its error can name it.
-		value := os.Getenv(envName(f.Name))
+		name, value := fromEnvironment(f.Name)
 		if value == "" || f.Changed || f.Name == "ort-lib" || firstErr != nil {
 			return
 		}
 		if err := fs.Set(f.Name, value); err != nil {
-			firstErr = valueError(envName(f.Name), err)
+			firstErr = valueError(name, err)
 		}
 	})
 	return firstErr
+}
+
+// fromEnvironment returns the variable that sets a flag, under the flag's own
+// name or its seed name, and its value.
+func fromEnvironment(flag string) (name, value string) {
+	name = envName(flag)
+	if value = os.Getenv(name); value != "" {
+		return name, value
+	}
+	for seed, own := range seedNames {
+		if own == flag {
+			name = envName(seed)
+			return name, os.Getenv(name)
+		}
+	}
+	return name, ""
 }
 
 func envName(flag string) string {

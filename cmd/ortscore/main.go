@@ -43,7 +43,7 @@ func commands() []command {
 }
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	// After the first signal the next one kills: a stop that hangs can be stopped.
 	context.AfterFunc(ctx, stop)
 	code := run(ctx, newUI(os.Stdout, os.Stderr), os.Args[1:])
@@ -63,7 +63,7 @@ func run(ctx context.Context, ui *ui, args []string) int {
 	case errors.Is(err, errPartial):
 		return exitPartial
 	case errors.Is(err, context.Canceled):
-		ui.fail(errors.New("interrupted; nothing was written for the file in work"))
+		ui.fail(errors.New(ui.interrupted()))
 		return exitInterrupted
 	}
 	ui.fail(err)

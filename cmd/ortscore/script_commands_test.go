@@ -135,7 +135,7 @@ func says(ts *testscript.TestScript, neg bool, args []string) {
 // a file matches the glob to stay, and wants exit code 130 at once and every file
 // as it was.
 func interrupt(ts *testscript.TestScript, _ bool, args []string) {
-	signals := map[string]os.Signal{"INT": syscall.SIGINT, "TERM": syscall.SIGTERM}
+	signals := map[string]os.Signal{"INT": syscall.SIGINT, "TERM": syscall.SIGTERM, "HUP": syscall.SIGHUP}
 	before := snapshot(ts)
 	cmd := exec.Command(ts.Getenv("ORTSCORE"), args[2:]...)
 	cmd.Dir = ts.MkAbs(".")

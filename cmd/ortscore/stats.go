@@ -29,6 +29,7 @@ type report struct {
 	Outputs         []string `json:"outputs"`
 	RejectedFiles   []string `json:"rejected_files"`
 	TokensPerSecond float64  `json:"tokens_per_second"`
+	asPosNeg        bool     // pos_scores and neg_scores were written
 	*nll.Summary
 	runStats
 }
@@ -40,6 +41,7 @@ func (s *scoring) report(sum *nll.Summary, stats *runStats) *report {
 		Provider:      string(s.teacher.lm.Info().Provider),
 		Summary:       sum,
 		runStats:      *stats,
+		asPosNeg:      s.flags.fields != nll.TeacherFields,
 		Outputs:       []string{},
 		RejectedFiles: []string{},
 	}

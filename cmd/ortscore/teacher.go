@@ -85,15 +85,15 @@ func (t *teacher) start(ctx context.Context) error {
 		return err
 	}
 	t.lm = lm
-	return t.checkVocab()
+	return t.checkVocab(lm.Info().Vocab)
 }
 
 // checkVocab refuses a tokenizer that is not this model's. A model's logits are
 // often padded to a round number of words (152,064 for Qwen's 151,665, 102,400
 // for DeepSeek's 100,015), so they may be somewhat more than the tokenizer has,
 // and never fewer.
-func (t *teacher) checkVocab() error {
-	have, vocab := t.tokenizer.Size, t.lm.Info().Vocab
+func (t *teacher) checkVocab(vocab int) error {
+	have := t.tokenizer.Size
 	if slack := min(max(1024, vocab/32), vocab/4); have <= vocab && vocab-have <= slack {
 		return nil
 	}

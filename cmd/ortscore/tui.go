@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/vbauerster/mpb/v8"
@@ -24,6 +25,7 @@ type ui struct {
 	out, err io.Writer
 	terminal bool // err is a terminal
 	quiet    bool
+	streams  bool  // scored rows go to out
 	failed   error // the first of print, so that what a full disk swallowed is not passed off as done
 }
 
@@ -85,6 +87,9 @@ func (u *ui) summary(asJSON bool, r *report) {
 	if r.SpanDiffers > 0 {
 		line("%s in which the reference would count other answer tokens (--answer-span reference does as it does)", count(r.SpanDiffers, "row"))
 	}
+	if r.OneSided > 0 && r.asPosNeg {
+		line("%s without pos or without neg, on which FlagEmbedding's fine-tuning fails", count(r.OneSided, "row"))
+	}
 	if r.Ignored > 0 {
 		line("%s with a history, whose pos and neg got no score", count(r.Ignored, "row"))
 	}
@@ -116,16 +121,18 @@ func (u *ui) preview(p *preview) {
 
 // progress is a bar on a terminal, and elsewhere a line now and then.
 type progress struct {
-	ui     *ui
-	name   string
-	total  int // sequences; 0 where unknown
-	start  time.Time
-	last   time.Time // of the last line
+	ui    *ui
+	name  string
+	total int // sequences; 0 where unknown
+	start time.Time
+	last  time.Time // of the last line
+	bars  *mpb.Progress
+	bar   *mpb.Bar
+
+	mu     sync.Mutex // the bar asks for text on a goroutine of its own
 	doneN  int
 	work   float64 // sequences done, by their tokens: the longest go first
 	tokens int
-	bars   *mpb.Progress
-	bar    *mpb.Bar
 }
 
 // lineEvery is how often progress is written to what is not a terminal.
@@ -146,6 +153,8 @@ func (u *ui) progress(name string, total int) *progress {
 
 // text is the rate and the time left.
 func (p *progress) text() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	elapsed := time.Since(p.start).Seconds()
 	if p.doneN == 0 || elapsed <= 0 {
 		return "starting"
@@ -158,9 +167,11 @@ func (p *progress) text() string {
 }
 
 func (p *progress) add(b model.BatchStats) {
+	p.mu.Lock()
 	p.doneN += b.Sequences
 	p.work += b.Work
 	p.tokens += b.Tokens
+	p.mu.Unlock()
 	switch {
 	case p.bar != nil:
 		p.bar.IncrBy(b.Sequences)
@@ -170,7 +181,7 @@ func (p *progress) add(b model.BatchStats) {
 		if p.total > 0 {
 			of = " of " + thousands(p.total)
 		}
-		fmt.Fprintf(p.ui.err, "ortscore: %s: %s%s passages, %s\n", p.name, thousands(p.doneN), of, p.text())
+		fmt.Fprintf(p.ui.err, "ortscore: %s: %s%s sequences, %s\n", p.name, thousands(p.doneN), of, p.text())
 	}
 }
 
@@ -187,7 +198,18 @@ func (p *progress) done(whole bool) {
 }
 
 // lines writes scored rows to standard output.
-func (u *ui) lines() output { return &stdout{bufio.NewWriter(u.out)} }
+func (u *ui) lines() output {
+	u.streams = true
+	return &stdout{bufio.NewWriter(u.out)}
+}
+
+// interrupted says what a stopped run leaves behind.
+func (u *ui) interrupted() string {
+	if u.streams {
+		return "interrupted; standard output holds the rows scored before"
+	}
+	return "interrupted; nothing was written for the file in work"
+}
 
 type stdout struct{ w *bufio.Writer }
 
