@@ -10,7 +10,8 @@ EXPORTER := scripts/export_onnx.py $(wildcard scripts/ortexport/*.py)
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 
 export CGO_ENABLED := 1
-export CGO_LDFLAGS := -L'$(CURDIR)/$(LIB)' $(CGO_LDFLAGS)
+# Quoted whole, as Go wants it, for a path with a space.
+export CGO_LDFLAGS := '-L$(CURDIR)/$(LIB)' $(CGO_LDFLAGS)
 
 # pip installs into the environment that the exporter runs from.
 .NOTPARALLEL:
