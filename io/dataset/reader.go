@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"sync/atomic"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
@@ -24,7 +23,6 @@ type Reader struct {
 	name    string
 	kind    string // "gzip" or "zstd", "" for plain text
 	lines   *bufio.Reader
-	source  *countingReader
 	closers []func() error
 	line    int    // lines read so far
 	buf     []byte // the line being read
@@ -34,8 +32,7 @@ type Reader struct {
 
 // NewReader reads the lines of r as they are; name is the file in messages.
 func NewReader(name string, r io.Reader) *Reader {
-	source := &countingReader{in: r}
-	return &Reader{name: name, source: source, lines: bufio.NewReaderSize(source, readSize), maxLine: MaxLine}
+	return &Reader{name: name, lines: bufio.NewReaderSize(r, readSize), maxLine: MaxLine}
 }
 
 // Open reads a .json or .jsonl file, one object a line in both, as it is or
@@ -43,9 +40,7 @@ func NewReader(name string, r io.Reader) *Reader {
 // uncompressed.
 func Open(path string) (*Reader, error) {
 	if path == Stdin {
-		r := NewReader(path, os.Stdin)
-		r.source.setTotal(os.Stdin)
-		return r, nil
+		return NewReader(path, os.Stdin), nil
 	}
 	_, _, compression, ok := splitPath(path)
 	if !ok {
@@ -61,7 +56,6 @@ func Open(path string) (*Reader, error) {
 	}
 	r := NewReader(path, file)
 	r.closers = append(r.closers, file.Close)
-	r.source.setTotal(file)
 	if compression != "" {
 		r.decompress(compression)
 	}
@@ -164,12 +158,6 @@ func (r *Reader) damage(err error) error {
 	return fmt.Errorf("%s:%d: want a whole %s stream, got %w", r.name, r.line+1, r.kind, err)
 }
 
-// Progress gives the bytes read of the file, as it lies on disk, and its size,
-// which is 0 where it is unknown. Any goroutine may call it.
-func (r *Reader) Progress() (read, total int64) {
-	return r.source.read.Load(), r.source.total
-}
-
 // Close closes the file; standard input and a NewReader's source stay open.
 func (r *Reader) Close() error {
 	var errs []error
@@ -178,24 +166,4 @@ func (r *Reader) Close() error {
 	}
 	r.closers = nil
 	return errors.Join(errs...)
-}
-
-// countingReader counts the bytes that go through it.
-type countingReader struct {
-	in    io.Reader
-	read  atomic.Int64
-	total int64
-}
-
-func (c *countingReader) Read(p []byte) (int, error) {
-	n, err := c.in.Read(p)
-	c.read.Add(int64(n))
-	return n, err
-}
-
-// setTotal takes a regular file's size; a pipe has none.
-func (c *countingReader) setTotal(f *os.File) {
-	if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
-		c.total = info.Size()
-	}
 }

@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
-	"sync"
 	"testing"
 	"testing/iotest"
 
@@ -199,9 +198,6 @@ func TestOpenByExtension(t *testing.T) {
 				require.Equal(t, []string{`{"a": 1}`, `{"a": 2}`, `{"a": 3}`}, raws(rows))
 				require.Equal(t, name, rows[0].File)
 			}
-			read, total := r.Progress()
-			require.Equal(t, int64(len(data)), read)
-			require.Equal(t, int64(len(data)), total)
 		})
 	}
 }
@@ -288,31 +284,4 @@ func TestSourceErrorIsFinal(t *testing.T) {
 	require.Empty(t, bad, "the half line is not taken for a bad row")
 	require.EqualError(t, final, "f.jsonl:2: disk on fire")
 	require.ErrorIs(t, final, cause)
-}
-
-func TestProgressFromAnotherGoroutine(t *testing.T) {
-	data := strings.Repeat("{\"a\": 1}\n", 200000)
-	r := open(t, "f.jsonl", data)
-	done := make(chan struct{})
-	var watch sync.WaitGroup
-	watch.Go(func() {
-		last := int64(0)
-		for {
-			select {
-			case <-done:
-				return
-			default:
-				read, total := r.Progress()
-				if read < last || read > total {
-					t.Errorf("progress went from %d to %d of %d", last, read, total)
-				}
-				last = read
-				runtime.Gosched()
-			}
-		}
-	})
-	rows, _, _ := readAll(t, r)
-	close(done)
-	watch.Wait()
-	require.Len(t, rows, 200000)
 }

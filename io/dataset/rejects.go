@@ -17,7 +17,6 @@ import (
 type Rejects struct {
 	path  string
 	force bool
-	count int
 	w     *Writer // nil before the first bad row
 }
 
@@ -43,9 +42,6 @@ func NewRejects(out string, force bool) (*Rejects, error) {
 // Path is where the bad rows go.
 func (r *Rejects) Path() string { return r.path }
 
-// Count is the number of bad rows so far.
-func (r *Rejects) Count() int { return r.count }
-
 // Add writes one bad row: {"file", "line", "error", "row"}. The row is the JSON
 // as it stood in its file, so that the mended ones can be scored later; a string
 // of the line, with U+FFFD for bytes that are not UTF-8, if it was not valid
@@ -58,7 +54,6 @@ func (r *Rejects) Add(bad *Error) error {
 		}
 		r.w = w
 	}
-	r.count++
 	row := []byte("null")
 	if bad.Raw != nil {
 		row = bytes.TrimSpace(bad.Raw)
