@@ -14,7 +14,6 @@ import (
 
 // Model describes an ONNX model.
 type Model struct {
-	Path     string // the file, as given to Read
 	Producer string // what wrote the file, such as "pytorch 2.11"
 	Inputs   []Tensor
 	Outputs  []Tensor
@@ -106,7 +105,6 @@ func Read(path string) (*Model, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	m.Path = path
 	for _, ext := range m.External {
 		if err := checkExternal(filepath.Dir(path), ext); err != nil {
 			return nil, fmt.Errorf("%s: %w", path, err)
