@@ -92,8 +92,11 @@ func appendCUDA(so *onnx.SessionOptions, device int) error {
 	return nil
 }
 
+// ErrCUDA is in the chain of every error that says why CUDA does not start.
+var ErrCUDA = errors.New("the cuda provider does not start")
+
 func cudaError(err error) error {
-	return fmt.Errorf("the cuda provider does not start: %w", cleanError(err))
+	return fmt.Errorf("%w: %w", ErrCUDA, cleanError(err))
 }
 
 // identity is a graph of one Identity node, from x to y, float [1], made with

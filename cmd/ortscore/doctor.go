@@ -72,6 +72,7 @@ func (t *teacher) describeModel(ui *ui) {
 	c := info.Convention
 	ui.section("model")
 	ui.fact("file", "%s", t.files.Model)
+	ui.fact("config", "%s", orNone(t.config.Path))
 	ui.fact("made by", "%s", orNone(info.Graph.Producer))
 	ui.fact("architecture", "%s", orNone(t.config.Architecture))
 	ui.fact("convention", "%s", c.Name)
@@ -80,7 +81,7 @@ func (t *teacher) describeModel(ui *ui) {
 		ui.fact("cache", "%d layers, %d heads of %d, %s", c.KVLayers(), info.KVHeads, info.HeadDim, c.Past[0].Type)
 	}
 	if t.config.Heads > 0 {
-		ui.fact("attention heads", "%d, over %d key and value heads", t.config.Heads, t.config.KVHeads)
+		ui.fact("attention heads", "%d, over %d key and value heads, in %d layers", t.config.Heads, t.config.KVHeads, t.config.Layers)
 	}
 	ui.fact("parameters", "%.4g million", float64(info.Graph.Params)/1e6)
 	ui.fact("vocabulary", "%d", info.Vocab)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/spf13/pflag"
@@ -81,6 +82,9 @@ func (t *teacher) start(ctx context.Context) error {
 		HeadDim:  t.config.HeadDim,
 		Vocab:    t.config.Vocab,
 	})
+	if errors.Is(err, ort.ErrCUDA) {
+		return withHint(err, "the provider's libraries lie beside the library of ONNX Runtime, CUDA's own on LD_LIBRARY_PATH; see README, on a GPU")
+	}
 	if err != nil {
 		return err
 	}
