@@ -26,8 +26,8 @@ demo: build $(TEACHER)/model.onnx ## score examples/questions.jsonl with a real 
 	@scripts/demo.sh $(BUILD)/ortscore $(TEACHER)
 
 # Tests may not skip what make setup has put in place.
-test bench: export ORTSCORE_TEST_NATIVE := required
-test bench: export ORTSCORE_ORT_LIB := $(CURDIR)/$(LIB)
+test parity bench: export ORTSCORE_TEST_NATIVE := required
+test parity bench: export ORTSCORE_ORT_LIB := $(CURDIR)/$(LIB)
 .PHONY: test
 test: setup build $(VENV)/.test ## run the whole suite
 	go test -timeout 50m ./...
@@ -47,6 +47,10 @@ lint: $(LIB)/libtokenizers.a $(VENV)/.test ## gofmt, vet, staticcheck, ruff
 	CGO_ENABLED=0 go vet ./io/... ./nll ./model ./model/graph ./model/half
 	go tool staticcheck ./...
 	$(VENV)/bin/ruff check scripts
+
+.PHONY: parity
+parity: setup ## print the largest differences from the reference's scores
+	go test -count=1 -timeout 50m -v -run 'TestReference' ./cmd/ortscore | grep -E '^ *--- |largest|SKIP|padding|needs'
 
 .PHONY: fuzz
 fuzz: $(LIB)/libtokenizers.a $(VENV)/.test ## fuzz each target for FUZZTIME (default 30s)
