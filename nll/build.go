@@ -192,9 +192,8 @@ func (b *Builder) fromTokens(ex *Example) (*Built, error) {
 	if b.Template != nil {
 		return nil, ex.Row.Errorf("score_inputs", "want text for a template, got token ids")
 	}
-	for _, name := range tokenFields[1:] {
-		if err := b.checkIDs(ex.Row, name, map[string][]int32{
-			"context_inputs": t.Context, "query_inputs": t.Query, "answer_inputs": t.Answer}[name]); err != nil {
+	for i, ids := range [][]int32{t.Context, t.Query, t.Answer} {
+		if err := b.checkIDs(ex.Row, tokenFields[1+i], ids); err != nil {
 			return nil, err
 		}
 	}

@@ -12,7 +12,7 @@ func completionCommand() (*pflag.FlagSet, func(context.Context, *ui, []string) e
 	return newFlags("completion"), func(_ context.Context, ui *ui, args []string) error {
 		shells := map[string]func() string{"bash": bashCompletion, "zsh": zshCompletion, "fish": fishCompletion}
 		if len(args) != 1 || shells[args[0]] == nil {
-			return usagef("want bash, zsh or fish, got %q", strings.Join(args, " "))
+			return fmt.Errorf("want bash, zsh or fish, got %q", strings.Join(args, " "))
 		}
 		ui.print(shells[args[0]]())
 		return nil

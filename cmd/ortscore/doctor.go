@@ -18,7 +18,7 @@ func doctorCommand() (*pflag.FlagSet, func(context.Context, *ui, []string) error
 	f.add(fs)
 	return fs, func(ctx context.Context, ui *ui, args []string) error {
 		if len(args) > 0 {
-			return usagef("want no arguments, got %q", args[0])
+			return fmt.Errorf("want no arguments, got %q", args[0])
 		}
 		return f.doctor(ctx, ui)
 	}
@@ -27,9 +27,9 @@ func doctorCommand() (*pflag.FlagSet, func(context.Context, *ui, []string) error
 // doctor looks at one part after another and stops at the first that is broken,
 // with what it found so far already shown.
 func (f *teacherFlags) doctor(ctx context.Context, ui *ui) error {
-	lib, err := ort.Load(f.ortLib)
+	lib, err := f.loadLibrary()
 	if err != nil {
-		return withHint(err, "make setup puts the library into build/lib; --ort-lib or "+ort.LibraryEnv+" names another")
+		return err
 	}
 	ui.section("library")
 	ui.fact("onnx runtime", "%s, from %s (%s)", lib.Version, lib.Place.Path, lib.Place.Source)

@@ -75,9 +75,6 @@ func envName(flag string) string {
 	return "ORTSCORE_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
 }
 
-// usagef makes an error of the command line.
-func usagef(format string, args ...any) error { return fmt.Errorf(format, args...) }
-
 // hinted is an error with a word on the way out.
 type hinted struct {
 	error

@@ -49,7 +49,7 @@ func helpTopic(ui *ui, topic string) error {
 			return nil
 		}
 	}
-	return withHint(usagef("want a command, got %q", topic), "see ortscore help")
+	return withHint(fmt.Errorf("want a command, got %q", topic), "see ortscore help")
 }
 
 func capital(s string) string { return strings.ToUpper(s[:1]) + s[1:] }

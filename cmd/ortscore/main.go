@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/signal"
 	"syscall"
@@ -19,7 +20,7 @@ const (
 	exitOK          = 0
 	exitError       = 2   // nothing was written for the file in work
 	exitPartial     = 3   // done, but for the rows in the rejected file
-	exitInterrupted = 130 // Ctrl+C or SIGTERM: as for an error
+	exitInterrupted = 130 // Ctrl+C, SIGTERM or SIGHUP: as for an error
 )
 
 // errPartial ends a run in which rows were rejected.
@@ -93,5 +94,5 @@ func dispatch(ctx context.Context, ui *ui, args []string) error {
 		}
 		return action(ctx, ui, fs.Args())
 	}
-	return withHint(usagef("want a command, got %q", args[0]), "see ortscore help")
+	return withHint(fmt.Errorf("want a command, got %q", args[0]), "see ortscore help")
 }

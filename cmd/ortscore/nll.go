@@ -82,7 +82,7 @@ func (f *nllFlags) run(ctx context.Context, ui *ui, args []string) error {
 	s := &scoring{flags: f, ui: ui}
 	inputs := append(slices.Clone(f.in), args...)
 	if f.dryRun && f.json {
-		return usagef("--json: want a run that scores, got --dry-run")
+		return fmt.Errorf("--json: want a run that scores, got --dry-run")
 	}
 	job, err := f.job()
 	if err != nil {

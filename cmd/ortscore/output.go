@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"path/filepath"
 
@@ -12,17 +13,17 @@ import (
 // overwrite something or cannot be written.
 func (f *nllFlags) pair(inputs []string, modelName string) ([]filePair, error) {
 	if len(inputs) == 0 {
-		return nil, usagef("want an input file, got none")
+		return nil, fmt.Errorf("want an input file, got none")
 	}
 	if f.out != "" && len(inputs) > 1 {
-		return nil, usagef("--out: want one input file, got %d", len(inputs))
+		return nil, fmt.Errorf("--out: want one input file, got %d", len(inputs))
 	}
 	name := f.saveName
 	if name == "" {
 		name = modelName
 	}
 	if name != filepath.Base(name) {
-		return nil, usagef("--save-name: want a name, got a path: %q", name)
+		return nil, fmt.Errorf("--save-name: want a name, got a path: %q", name)
 	}
 	var pairs []filePair
 	for _, in := range inputs {
@@ -57,15 +58,15 @@ func (f *nllFlags) checkClashes(pairs []filePair) error {
 	}
 	for _, p := range pairs {
 		if p.out != dataset.Stdin && inputs[realPath(p.out)] || dataset.SameFile(p.in, p.out) {
-			return usagef("%s: want an output other than the input, got the same file", p.out)
+			return fmt.Errorf("%s: want an output other than the input, got the same file", p.out)
 		}
 		if outputs[realPath(p.out)] {
-			return usagef("want an output for each input, got %q twice", p.out)
+			return fmt.Errorf("want an output for each input, got %q twice", p.out)
 		}
 		outputs[realPath(p.out)] = true
 		// With force true this touches no file.
 		if rejects, _ := dataset.NewRejects(p.out, true); f.onError == "skip" && inputs[realPath(rejects.Path())] {
-			return usagef("%s: want a file for rejected rows other than the input, got the same file", rejects.Path())
+			return fmt.Errorf("%s: want a file for rejected rows other than the input, got the same file", rejects.Path())
 		}
 	}
 	return nil
@@ -96,9 +97,9 @@ func (f *nllFlags) checkOutput(path string) error {
 	if path == dataset.Stdin {
 		switch {
 		case f.json:
-			return usagef("--json: want --out, since the scored rows go to standard output, got none")
+			return fmt.Errorf("--json: want --out, since the scored rows go to standard output, got none")
 		case f.onError == "skip":
-			return usagef("--on-error skip: want --out, to put the rejected rows beside it, got none")
+			return fmt.Errorf("--on-error skip: want --out, to put the rejected rows beside it, got none")
 		}
 		return nil
 	}

@@ -47,7 +47,7 @@ type teacher struct {
 // open finds the model's files and reads those that are quick to read.
 func (f *teacherFlags) open() (*teacher, error) {
 	if f.onnx == "" {
-		return nil, withHint(usagef("want a model in --onnx, got none"), "make demo makes one in build/models; see README on how to bring your own")
+		return nil, withHint(fmt.Errorf("want a model in --onnx, got none"), "make demo makes one in build/models; see README on how to bring your own")
 	}
 	files, err := hf.Locate(f.onnx, f.dtype, f.tokenizer)
 	if err != nil {
@@ -68,10 +68,18 @@ func (f *teacherFlags) open() (*teacher, error) {
 	return &teacher{files: files, config: config, tokenizer: tok, settings: settings, flags: f}, nil
 }
 
+func (f *teacherFlags) loadLibrary() (*ort.Library, error) {
+	lib, err := ort.Load(f.ortLib)
+	if err != nil {
+		return nil, withHint(err, "make setup puts the library into build/lib; --ort-lib or "+ort.LibraryEnv+" names another")
+	}
+	return lib, nil
+}
+
 // start loads ONNX Runtime and the model, and holds the tokenizer against it.
 func (t *teacher) start(ctx context.Context) error {
-	if _, err := ort.Load(t.flags.ortLib); err != nil {
-		return withHint(err, "make setup puts the library into build/lib; --ort-lib or "+ort.LibraryEnv+" names another")
+	if _, err := t.flags.loadLibrary(); err != nil {
+		return err
 	}
 	lm, err := ort.Open(ctx, t.files.Model, ort.Options{
 		Provider: t.flags.ep,
@@ -111,11 +119,11 @@ func (t *teacher) maxLength(flag int) (int, error) {
 	context := t.config.Context
 	switch {
 	case flag == 0 && context == 0:
-		return 0, usagef("want --max-length, since no config.json gives the model's context, got none")
+		return 0, fmt.Errorf("want --max-length, since no config.json gives the model's context, got none")
 	case flag == 0:
 		return context, nil
 	case context > 0 && flag > context:
-		return 0, usagef("--max-length: want at most the model's context of %d tokens, got %d", context, flag)
+		return 0, fmt.Errorf("--max-length: want at most the model's context of %d tokens, got %d", context, flag)
 	}
 	return flag, nil
 }
