@@ -16,6 +16,7 @@ type Convention struct {
 	AttentionMask string
 	PositionIDs   string
 	Past          []Tensor // past key and value inputs, in the graph's order
+	Present       []Tensor // the outputs that Past is fed from, in its order; nil where they do not pair up
 	KeepLogits    Tensor   // scalar or [1]: how many positions keep logits, 0 for all
 	UseCache      Tensor   // bool [1]: whether the past holds anything
 	Logits        Tensor
@@ -68,6 +69,7 @@ func Detect(m *Model, ioMap map[string]string) (*Convention, error) {
 	if err := d.logits(m); err != nil {
 		return nil, err
 	}
+	d.conv.Present = pair(d.conv.Past, m.Outputs)
 	d.conv.Name = d.conv.name(m)
 	return d.conv, nil
 }
@@ -231,6 +233,39 @@ func (c *Convention) name(m *Model) string {
 		parts = append(parts, c.UseCache.Name)
 	}
 	return strings.Join(parts, ", ")
+}
+
+// cacheWords are what the names of a cache's inputs and outputs begin with.
+var cacheWords = regexp.MustCompile(`(?i)^(past|present|cache)(_key_values?|_kv)?(_in|_out)?[._]*`)
+
+// pair finds the output of each past input: past_key_values.3.key and
+// present.3.key are the same but for the word they begin with. Without one for
+// each, of its type and rank, there is no cache to keep, and it returns nil.
+func pair(past, outputs []Tensor) []Tensor {
+	rest := func(t Tensor) string { return strings.ToLower(cacheWords.ReplaceAllString(t.Name, "")) }
+	byRest := map[string]Tensor{}
+	for _, t := range outputs {
+		if len(t.Dims) == 4 && cacheWords.MatchString(t.Name) {
+			byRest[rest(t)] = t
+		}
+	}
+	var present []Tensor
+	for _, t := range past {
+		out, ok := byRest[rest(t)]
+		if !ok || out.Type != t.Type {
+			return nil
+		}
+		delete(byRest, rest(t))
+		present = append(present, out)
+	}
+	return present
+}
+
+// InPlace reports whether every layer's cache goes through a
+// GroupQueryAttention, which writes a token's keys where its row ends: past and
+// present can then be one buffer.
+func (c *Convention) InPlace(m *Model) bool {
+	return len(c.Past) > 0 && 2*m.Ops["GroupQueryAttention"] == len(c.Past)
 }
 
 // KVLayers returns the number of layers with a cache.
