@@ -64,14 +64,25 @@ func (l *Logits) At(r, t int, scratch []float32) []float32 {
 // the target, give a result that is not finite; -Inf elsewhere is a word that
 // the model rules out.
 func logProb(logits []float32, target int32) float64 {
+	return newSoftmax(logits).logProb(logits[target])
+}
+
+// softmax is what log-softmax takes off each logit: the largest, then ln of the
+// sum of exp(logit - largest), one after the other, so that large logits do not
+// swallow the sum.
+type softmax struct{ largest, logSum float64 }
+
+func newSoftmax(logits []float32) softmax {
 	largest := float32(math.Inf(-1))
 	for _, x := range logits {
 		if x > largest {
 			largest = x
 		}
 	}
-	return float64(logits[target]) - float64(largest) - math.Log(sumExp(logits, largest))
+	return softmax{float64(largest), math.Log(sumExp(logits, largest))}
 }
+
+func (s softmax) logProb(logit float32) float64 { return float64(logit) - s.largest - s.logSum }
 
 // meanLogProb returns the mean log-likelihood of a sequence's answer tokens from
 // the logits of row r: the token at position t is predicted at t-1.

@@ -1,0 +1,228 @@
+package model
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+)
+
+// Generator writes on from prompts with a Decoder, many rows at once.
+type Generator struct {
+	Decoder  Decoder
+	Limits   Limits // Tokens of one prefill, padding included; Rows that are decoded side by side
+	Sampling Sampling
+	Stops    []int32 // tokens that end a text, such as EOS; they are not part of it
+
+	// OnStep, if set, is called after each forward, on the caller's goroutine.
+	OnStep func(StepStats)
+
+	// waves has a row wait until all rows beside it have ended, even where the
+	// decoder would take a new one at once.
+	waves bool
+}
+
+// Prompt is a text to go on from.
+type Prompt struct {
+	Tokens []int32
+	MaxNew int    // most tokens that are written
+	Guide  Guide  // nil for free text
+	Seed   uint64 // of sampling
+
+	// Done, if set, is asked after every token whether the text is complete. It may
+	// run beside that of other prompts.
+	Done func(written []int32) bool
+}
+
+// Generated is what was written after a prompt.
+type Generated struct {
+	Tokens []int32
+	// Choices are the places where more than one token could follow, and the first
+	// place, be it forced or not.
+	Choices []Choice
+	Stop    StopReason
+	Err     error // a *NonFiniteError, after which nothing was written
+}
+
+// StopReason says why a text ended.
+type StopReason string
+
+// The reasons: a stop token, Done, the guide, or MaxNew.
+const (
+	StopToken  StopReason = "stop token"
+	StopDone   StopReason = "done"
+	StopGuide  StopReason = "guide"
+	StopLength StopReason = "length"
+)
+
+// StepStats tells what one forward of a Generator was.
+type StepStats struct {
+	Prefill bool
+	Rows    int // sequences that read tokens
+	Tokens  int // tokens that were read
+	Padding int // of a prefill
+	Ended   int // texts that ended with it
+}
+
+// Generate writes on from the prompts and returns the texts in their order. A
+// text depends on its own prompt, not on the rows beside it.
+func (g *Generator) Generate(ctx context.Context, prompts []Prompt) ([]Generated, error) {
+	for i, p := range prompts {
+		if len(p.Tokens) == 0 || p.MaxNew < 1 {
+			return nil, fmt.Errorf("prompt %d: want a token or more and room for one, got %d and %d", i, len(p.Tokens), p.MaxNew)
+		}
+	}
+	run := &generation{Generator: g, traits: g.Decoder.Traits(), out: make([]Generated, len(prompts))}
+	// Like lengths stand together, and the longest go first: what is too big for
+	// the memory shows at once.
+	for i, p := range prompts {
+		run.queue = append(run.queue, newWriter(g, i, p))
+	}
+	slices.SortStableFunc(run.queue, func(a, b *writer) int { return cmp.Compare(len(b.prompt.Tokens), len(a.prompt.Tokens)) })
+	for len(run.queue) > 0 || run.live > 0 {
+		if err := run.turn(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return run.out, nil
+}
+
+// generation is one call of Generate.
+type generation struct {
+	*Generator
+	traits Traits
+	queue  []*writer // not yet begun
+	rows   []*writer // by the decoder's row; nil where it is free
+	live   int
+	out    []Generated
+}
+
+// turn fills free rows, where it is time to, and takes one step.
+func (g *generation) turn(ctx context.Context) error {
+	refill := g.traits.Refill && !g.waves
+	if g.live == 0 && (!refill || g.rows == nil) {
+		if err := g.open(refill); err != nil {
+			return err
+		}
+	}
+	if refill || g.live == 0 {
+		if err := g.fill(ctx); err != nil {
+			return err
+		}
+	}
+	if g.live == 0 {
+		return nil
+	}
+	return g.step(ctx)
+}
+
+// open makes room for the rows of the next wave or, where rows are refilled, of
+// all that is in the queue.
+func (g *generation) open(all bool) error {
+	n := len(g.queue)
+	for _, most := range []int{g.Limits.Rows, g.traits.MaxRows} {
+		if most > 0 {
+			n = min(n, most)
+		}
+	}
+	g.rows = make([]*writer, n)
+	coming := g.queue[:n]
+	if all {
+		coming = g.queue
+	}
+	width, capacity := 0, 0
+	for _, w := range coming {
+		width = max(width, len(w.prompt.Tokens))
+		capacity = max(capacity, len(w.prompt.Tokens)+w.prompt.MaxNew)
+	}
+	return g.Decoder.Reset(n, width, capacity)
+}
+
+// fill puts prompts from the queue into the free rows, neighbouring rows
+// together while their prefill stays within the limit.
+func (g *generation) fill(ctx context.Context) error {
+	for first := 0; first < len(g.rows) && len(g.queue) > 0; {
+		if g.rows[first] != nil {
+			first++
+			continue
+		}
+		width := len(g.queue[0].prompt.Tokens)
+		n := 1
+		for n < len(g.queue) && first+n < len(g.rows) && g.rows[first+n] == nil && (n+1)*width <= g.Limits.Tokens {
+			n++
+		}
+		if err := g.prefill(ctx, first, g.queue[:n]); err != nil {
+			return err
+		}
+		g.queue = g.queue[n:]
+		first += n
+	}
+	return nil
+}
+
+func (g *generation) prefill(ctx context.Context, first int, group []*writer) error {
+	prompts := make([][]int32, len(group))
+	stats := StepStats{Prefill: true, Rows: len(group)}
+	for i, w := range group {
+		prompts[i] = w.prompt.Tokens
+		stats.Tokens += len(prompts[i])
+		stats.Padding += len(prompts[0]) - len(prompts[i])
+		g.rows[first+i] = w
+	}
+	g.live += len(group)
+	next, err := g.Decoder.Prefill(ctx, first, prompts)
+	if err != nil {
+		return err
+	}
+	g.advance(next, first, len(group), &stats)
+	return nil
+}
+
+// step has every live row read what it has written since the last.
+func (g *generation) step(ctx context.Context) error {
+	last := len(g.rows)
+	for g.rows[last-1] == nil {
+		last--
+	}
+	tokens := make([][]int32, last)
+	stats := StepStats{}
+	for r, w := range g.rows[:last] {
+		if w == nil {
+			continue
+		}
+		tokens[r] = w.unread
+		if last > g.traits.ChunkRows {
+			tokens[r] = w.unread[:1]
+		}
+		w.unread = w.unread[len(tokens[r]):]
+		stats.Rows++
+		stats.Tokens += len(tokens[r])
+	}
+	next, err := g.Decoder.Step(ctx, tokens)
+	if err != nil {
+		return err
+	}
+	g.advance(next, 0, last, &stats)
+	return nil
+}
+
+// advance lets n rows from first on write on, and clears those that have ended.
+func (g *generation) advance(next *Next, first, n int, stats *StepStats) {
+	eachRow(n, next.Logits.scratch(), func(i int, scratch []float32) {
+		if w := g.rows[first+i]; w != nil && len(w.unread) == 0 {
+			w.write(next.Row(i, scratch))
+		}
+	})
+	for r := first; r < first+n; r++ {
+		if w := g.rows[r]; w != nil && w.ended() {
+			g.out[w.index] = w.out
+			*w = writer{} // a page of them would hold much
+			g.rows[r] = nil
+			g.live--
+			stats.Ended++
+		}
+	}
+	if g.OnStep != nil {
+		g.OnStep(*stats)
+	}
+}

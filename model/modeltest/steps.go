@@ -1,0 +1,40 @@
+package modeltest
+
+import (
+	"context"
+	"slices"
+
+	"github.com/ortscore/ortscore/model"
+)
+
+// Decoder is a model.Decoder with the traits that a test wants, over a Forwarder
+// that reads the whole text at every step. It records what it was asked.
+type Decoder struct {
+	model.Recompute
+	Has model.Traits
+
+	Resets   []int       // rows
+	Prefills [][2]int    // first row and number of prompts
+	Steps    [][][]int32 // what each step was given
+}
+
+// Traits implements model.Decoder.
+func (d *Decoder) Traits() model.Traits { return d.Has }
+
+// Reset implements model.Decoder.
+func (d *Decoder) Reset(rows, width, capacity int) error {
+	d.Resets = append(d.Resets, rows)
+	return d.Recompute.Reset(rows, width, capacity)
+}
+
+// Prefill implements model.Decoder.
+func (d *Decoder) Prefill(ctx context.Context, first int, prompts [][]int32) (*model.Next, error) {
+	d.Prefills = append(d.Prefills, [2]int{first, len(prompts)})
+	return d.Recompute.Prefill(ctx, first, prompts)
+}
+
+// Step implements model.Decoder.
+func (d *Decoder) Step(ctx context.Context, next [][]int32) (*model.Next, error) {
+	d.Steps = append(d.Steps, slices.Clone(next))
+	return d.Recompute.Step(ctx, next)
+}

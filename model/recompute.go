@@ -1,0 +1,62 @@
+package model
+
+import (
+	"context"
+	"math"
+	"slices"
+)
+
+// Recompute is a Decoder for a model without a cache: every step reads the whole
+// text again. It is as right as a cache, and slower by about the text's length.
+type Recompute struct {
+	Forwarder Forwarder
+	seqs      [][]int32
+	batch     Batch
+}
+
+// Traits implements Decoder.
+func (d *Recompute) Traits() Traits { return Traits{ChunkRows: math.MaxInt, Refill: true} }
+
+// Reset implements Decoder.
+func (d *Recompute) Reset(rows, _, _ int) error {
+	d.seqs = make([][]int32, rows)
+	return nil
+}
+
+// Prefill implements Decoder.
+func (d *Recompute) Prefill(ctx context.Context, first int, prompts [][]int32) (*Next, error) {
+	for i, p := range prompts {
+		d.seqs[first+i] = slices.Clone(p)
+	}
+	return d.forward(ctx, d.seqs[first:first+len(prompts)])
+}
+
+// Step implements Decoder.
+func (d *Recompute) Step(ctx context.Context, next [][]int32) (*Next, error) {
+	for r, ids := range next {
+		if len(ids) == 0 {
+			d.seqs[r] = nil
+		}
+		d.seqs[r] = append(d.seqs[r], ids...)
+	}
+	return d.forward(ctx, d.seqs[:len(next)])
+}
+
+func (d *Recompute) forward(ctx context.Context, seqs [][]int32) (*Next, error) {
+	out := &Next{At: make([]int, len(seqs))}
+	rows := make([]Sequence, len(seqs))
+	indices := make([]int, len(seqs))
+	for r, ids := range seqs {
+		// A row that has ended is one pad: a graph may not take a row of none.
+		if len(ids) == 0 {
+			ids = []int32{PadID}
+		}
+		rows[r], indices[r], out.At[r] = Sequence{Tokens: ids}, r, len(ids)-1
+	}
+	d.batch.fill(rows, indices)
+	var err error
+	if out.Logits, err = d.Forwarder.Forward(ctx, &d.batch); err != nil {
+		return nil, err
+	}
+	return out, out.Logits.check(&d.batch)
+}
