@@ -12,6 +12,8 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo deve
 export CGO_ENABLED := 1
 # Quoted whole, as Go wants it, for a path with a space.
 export CGO_LDFLAGS := '-L$(CURDIR)/$(LIB)' $(CGO_LDFLAGS)
+# ort's own C calls use the header that lies in the binding's module.
+export CGO_CFLAGS = '-I$(shell go list -f '{{.Dir}}' github.com/yalue/onnxruntime_go)' $(CFLAGS)
 
 # pip installs into the environment that the exporter runs from.
 .NOTPARALLEL:

@@ -1,7 +1,6 @@
 package ort
 
 import (
-	"slices"
 	"unsafe"
 
 	onnx "github.com/yalue/onnxruntime_go"
@@ -10,30 +9,29 @@ import (
 	"github.com/ortscore/ortscore/model/graph"
 )
 
-// integers makes an input [B, T] of int64 or int32 from value(b, row, position).
-func integers(typ graph.ElemType, value func(b *model.Batch, r, t int) int64) inputMaker {
-	if typ == graph.Int32 {
-		return matrix[int32](value)
-	}
-	return matrix[int64](value)
-}
+// inputMaker makes the value of one input for a forward.
+type inputMaker func(f *forward) (onnx.Value, error)
 
-func matrix[T int32 | int64](value func(b *model.Batch, r, t int) int64) inputMaker {
-	var buf []T
-	return func(b *model.Batch) (onnx.Value, error) {
-		buf = slices.Grow(buf[:0], b.Rows*b.Width)[:b.Rows*b.Width]
-		for r := range b.Rows {
-			for t := range b.Width {
-				buf[r*b.Width+t] = T(value(b, r, t))
-			}
+// integers makes an input [B, width] of int64 or int32 from the forward's own.
+func integers(typ graph.ElemType, get func(f *forward) (data []int64, width int)) inputMaker {
+	var narrow []int32
+	return func(f *forward) (onnx.Value, error) {
+		data, width := get(f)
+		shape := onnx.NewShape(int64(f.rows), int64(width))
+		if typ != graph.Int32 {
+			return onnx.NewTensor(shape, data)
 		}
-		return onnx.NewTensor(onnx.NewShape(int64(b.Rows), int64(b.Width)), buf)
+		resize(&narrow, len(data))
+		for i, v := range data {
+			narrow[i] = int32(v)
+		}
+		return onnx.NewTensor(shape, narrow)
 	}
 }
 
 // keepAll asks a graph that can drop positions for the logits of all of them.
 func keepAll(t graph.Tensor) inputMaker {
-	return func(*model.Batch) (onnx.Value, error) {
+	return func(*forward) (onnx.Value, error) {
 		switch {
 		case t.Type == graph.Int32 && len(t.Dims) == 0:
 			return onnx.NewScalar[int32](0)
@@ -46,17 +44,24 @@ func keepAll(t graph.Tensor) inputMaker {
 	}
 }
 
-// noCache is false for use_cache_branch, bool [1].
-func noCache(*model.Batch) (onnx.Value, error) {
-	return onnx.NewCustomDataTensor(onnx.NewShape(1), []byte{0}, onnx.TensorElementDataTypeBool)
+// useCache says for use_cache_branch, bool [1], whether the past holds anything.
+func useCache(f *forward) (onnx.Value, error) {
+	flag := []byte{0}
+	if f.past > 0 {
+		flag[0] = 1
+	}
+	return onnx.NewCustomDataTensor(onnx.NewShape(1), flag, onnx.TensorElementDataTypeBool)
 }
 
+// pastMaker makes the value of one cache input for a number of rows.
+type pastMaker func(rows int) (onnx.Value, error)
+
 // emptyPast makes a cache of no tokens, [B, heads, 0, headDim].
-func emptyPast(typ graph.ElemType, heads, headDim int) inputMaker {
-	return func(b *model.Batch) (onnx.Value, error) {
+func emptyPast(typ graph.ElemType, heads, headDim int) pastMaker {
+	return func(rows int) (onnx.Value, error) {
 		// The binding refuses empty data; the shape says that none of it is read.
 		dummy := make([]byte, 8)
-		return onnx.NewCustomDataTensor(onnx.NewShape(int64(b.Rows), int64(heads), 0, int64(headDim)), dummy, elementType(typ))
+		return onnx.NewCustomDataTensor(onnx.NewShape(int64(rows), int64(heads), 0, int64(headDim)), dummy, elementType(typ))
 	}
 }
 
@@ -76,10 +81,10 @@ type output struct {
 	u16   []uint16
 }
 
-func (o *output) prepare(b *model.Batch) (*model.Logits, onnx.Value, error) {
-	n := b.Rows * b.Width * o.vocab
-	shape := onnx.NewShape(int64(b.Rows), int64(b.Width), int64(o.vocab))
-	logits := &model.Logits{Rows: b.Rows, Width: b.Width, Vocab: o.vocab}
+func (o *output) prepare(rows, width int) (*model.Logits, onnx.Value, error) {
+	n := rows * width * o.vocab
+	shape := onnx.NewShape(int64(rows), int64(width), int64(o.vocab))
+	logits := &model.Logits{Rows: rows, Width: width, Vocab: o.vocab}
 	if o.typ == graph.Float32 {
 		resize(&o.f32, n)
 		logits.F32 = o.f32

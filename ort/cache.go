@@ -1,0 +1,199 @@
+package ort
+
+import (
+	"errors"
+
+	onnx "github.com/yalue/onnxruntime_go"
+
+	"github.com/ortscore/ortscore/model/graph"
+)
+
+// cacheShape is what one key or value tensor of the cache, [B, heads, P, headDim],
+// looks like, and how many of them there are.
+type cacheShape struct {
+	memory         *memory
+	typ            graph.ElemType
+	tensors        int
+	heads, headDim int
+}
+
+// bytes is the size of one tensor.
+func (s *cacheShape) bytes(rows, columns int) int {
+	return rows * columns * s.heads * s.headDim * s.typ.Size()
+}
+
+func (s *cacheShape) view(b *buffer, first, rows, columns int) (onnx.Value, error) {
+	return b.view(s.bytes(first, columns), s.typ, int64(rows), int64(s.heads), int64(columns), int64(s.headDim))
+}
+
+// views makes a view of each buffer.
+func (s *cacheShape) views(buffers []*buffer, first, rows, columns int) ([]onnx.Value, error) {
+	var values []onnx.Value
+	for _, b := range buffers {
+		v, err := s.view(b, first, rows, columns)
+		if err != nil {
+			return values, err
+		}
+		values = append(values, v)
+	}
+	return values, nil
+}
+
+// ensure returns buffers of at least size bytes: those given, or new ones in
+// their place. It frees before it allocates, so that old and new never lie side
+// by side.
+func (s *cacheShape) ensure(buffers []*buffer, size int) ([]*buffer, error) {
+	if len(buffers) == s.tensors && buffers[0].size >= size {
+		return buffers, nil
+	}
+	release(buffers)
+	buffers = nil
+	for range s.tensors {
+		b, err := s.memory.alloc(size)
+		if err != nil {
+			release(buffers)
+			return nil, err
+		}
+		buffers = append(buffers, b)
+	}
+	return buffers, nil
+}
+
+func release(buffers []*buffer) {
+	for _, b := range buffers {
+		b.free()
+	}
+}
+
+// inPlace is the cache of GroupQueryAttention: past and present are one buffer
+// [B, heads, capacity, headDim], and the operator writes a row's new keys where
+// that row ends, as the mask's sum tells it. A row's place can be given to another
+// prompt at any time; what lies beyond a row's end is never read.
+type inPlace struct {
+	cacheShape
+	buffers  []*buffer
+	capacity int
+	lens     []int // [B]
+}
+
+func (c *inPlace) reset(rows, _, capacity int) (err error) {
+	c.lens, c.capacity = make([]int, rows), capacity
+	c.buffers, err = c.ensure(c.buffers, c.bytes(rows, capacity))
+	return err
+}
+
+func (c *inPlace) length(row int) int { return c.lens[row] }
+func (c *inPlace) drop(row int)       { c.lens[row] = 0 }
+func (c *inPlace) free()              { release(c.buffers) }
+
+func (c *inPlace) past(first, n int) int {
+	longest := 0
+	for _, l := range c.lens[first : first+n] {
+		longest = max(longest, l)
+	}
+	return longest
+}
+
+func (c *inPlace) mask(row int, out []int64) {
+	for t := range c.lens[row] {
+		out[t] = 1
+	}
+}
+
+func (c *inPlace) values(first int, f *forward) (past, present []onnx.Value, err error) {
+	if f.past+f.width > c.capacity {
+		return nil, nil, errors.New("want tokens within the cache's capacity, got more")
+	}
+	if past, err = c.views(c.buffers, first, f.rows, c.capacity); err != nil {
+		return past, nil, err
+	}
+	present, err = c.views(c.buffers, first, f.rows, c.capacity)
+	return past, present, err
+}
+
+func (c *inPlace) add(first, _ int, lens []int) {
+	for i, n := range lens {
+		c.lens[first+i] += n
+	}
+}
+
+// growing is the cache of graphs that give out past and new keys together: two
+// sets of buffers take turns, and every forward adds its width in columns to all
+// rows, masked where a row has no token. All prompts take as many columns as the
+// widest, so that they can be read in several goes.
+type growing struct {
+	cacheShape
+	now, then []*buffer // what the cache holds, and where the next forward writes
+	width     int       // of the prompts
+	columns   int
+	seen      [][]int64 // [B][P] the mask
+	lens      []int     // [B]
+}
+
+func (c *growing) reset(rows, width, capacity int) (err error) {
+	c.width, c.columns = width, 0
+	c.seen, c.lens = make([][]int64, rows), make([]int, rows)
+	size := c.bytes(rows, capacity)
+	if c.now, err = c.ensure(c.now, size); err == nil {
+		c.then, err = c.ensure(c.then, size)
+	}
+	return err
+}
+
+func (c *growing) length(row int) int        { return c.lens[row] }
+func (c *growing) mask(row int, out []int64) { copy(out, c.seen[row]) }
+
+// past is 0 for prompts, the first of which may have gone before.
+func (c *growing) past(first, _ int) int { return len(c.seen[first]) }
+
+// drop does nothing: the columns stay, and a row that has ended is as good as any
+// to carry pads.
+func (c *growing) drop(int) {}
+
+func (c *growing) free() {
+	release(c.now)
+	release(c.then)
+}
+
+func (c *growing) values(first int, f *forward) (past, present []onnx.Value, err error) {
+	if f.past == 0 {
+		return c.prompts(first, f)
+	}
+	if c.then, err = c.ensure(c.then, c.bytes(f.rows, f.past+f.width)); err != nil {
+		return nil, nil, err
+	}
+	if past, err = c.views(c.now, 0, f.rows, f.past); err != nil {
+		return past, nil, err
+	}
+	present, err = c.views(c.then, 0, f.rows, f.past+f.width)
+	return past, present, err
+}
+
+// prompts makes the values of a prefill, which writes its own rows of a block
+// that is width columns wide.
+func (c *growing) prompts(first int, f *forward) (past, present []onnx.Value, err error) {
+	f.widen(c.width)
+	mk := emptyPast(c.typ, c.heads, c.headDim)
+	for range c.tensors {
+		v, err := mk(f.rows)
+		if err != nil {
+			return past, nil, cleanError(err)
+		}
+		past = append(past, v)
+	}
+	present, err = c.views(c.now, first, f.rows, f.width)
+	return past, present, err
+}
+
+func (c *growing) add(first, width int, lens []int) {
+	if len(c.seen[first]) > 0 {
+		c.now, c.then = c.then, c.now
+	}
+	for i, n := range lens {
+		row := first + i
+		for t := range width {
+			c.seen[row] = append(c.seen[row], int64(min(1, max(0, n-t))))
+		}
+		c.lens[row] += n
+	}
+}

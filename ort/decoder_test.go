@@ -1,0 +1,117 @@
+package ort
+
+import (
+	"context"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ortscore/ortscore/model"
+)
+
+func openDecoder(t testing.TB, name string) Decoder {
+	t.Helper()
+	needLibrary(t)
+	d, err := OpenDecoder(context.Background(), fixture(name), Options{})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, d.Close()) })
+	return d
+}
+
+// prompts are texts of unlike lengths, the first of which is a single token.
+func prompts(n int) []model.Prompt {
+	rng := rand.New(rand.NewPCG(1, 2))
+	out := make([]model.Prompt, n)
+	for i := range out {
+		for range 1 + i*7%19 {
+			out[i].Tokens = append(out[i].Tokens, int32(4+rng.IntN(500)))
+		}
+		out[i].MaxNew = 3 + i*5%11
+	}
+	return out
+}
+
+func written(t *testing.T, d model.Decoder, limits model.Limits, sampling model.Sampling, in []model.Prompt) [][]int32 {
+	t.Helper()
+	g := &model.Generator{Decoder: d, Limits: limits, Sampling: sampling}
+	out, err := g.Generate(context.Background(), in)
+	require.NoError(t, err)
+	var tokens [][]int32
+	for _, o := range out {
+		require.NoError(t, o.Err)
+		tokens = append(tokens, o.Tokens)
+	}
+	return tokens
+}
+
+// decoders are the fixtures with a cache, by how they keep it.
+var decoders = map[string]string{
+	"tiny-gqa": CacheInPlace, "tiny-gqa-fp16": CacheInPlace, "tiny-bf16logits": CacheInPlace,
+	"tiny-explicit": CacheCopied, "tiny-numlogits": CacheCopied,
+}
+
+// What is written depends neither on the cache nor on the rows beside a row, nor
+// on how many prompts are read at once.
+func TestCachedDecodingAgrees(t *testing.T) {
+	in := prompts(9)
+	for name, kind := range decoders {
+		t.Run(name, func(t *testing.T) {
+			want := written(t, &model.Recompute{Forwarder: openFixture(t, name, Options{})}, model.Limits{Rows: 1}, model.Sampling{}, in)
+			d := openDecoder(t, name)
+			require.Equal(t, kind, d.Info().Cache)
+			require.Empty(t, d.Info().Notes)
+			for _, limits := range []model.Limits{{Rows: 1, Tokens: 1}, {Rows: 2, Tokens: 64}, {Rows: 4, Tokens: 1}, {Tokens: 32}, {Tokens: 1 << 20}} {
+				require.Equal(t, want, written(t, d, limits, model.Sampling{}, in), "%+v", limits)
+			}
+			mixed := slices.Clone(in)
+			slices.Reverse(mixed)
+			got := written(t, d, model.Limits{Rows: 3, Tokens: 40}, model.Sampling{}, mixed)
+			slices.Reverse(got)
+			require.Equal(t, want, got, "in another order")
+		})
+	}
+}
+
+func TestSampledDecodingDoesNotDependOnTheBatch(t *testing.T) {
+	in := prompts(6)
+	for i := range in {
+		in[i].Seed = uint64(i)
+	}
+	sampling := model.Sampling{Temperature: 0.8, TopP: 0.9, RepetitionPenalty: 1.2}
+	for _, name := range []string{"tiny-gqa", "tiny-explicit"} {
+		d := openDecoder(t, name)
+		want := written(t, d, model.Limits{Rows: 1}, sampling, in)
+		require.Equal(t, want, written(t, d, model.Limits{Rows: 4, Tokens: 64}, sampling, in), name)
+		require.NotEqual(t, want, written(t, d, model.Limits{Rows: 4, Tokens: 64}, model.Sampling{}, in), name)
+	}
+}
+
+func TestDecodingWithoutACache(t *testing.T) {
+	d := openDecoder(t, "tiny-rawnames")
+	require.Equal(t, CacheNone, d.Info().Cache)
+	require.Contains(t, d.Info().Notes, "the graph has no cache: every step reads the whole text again, which is slow")
+	in := prompts(4)
+	require.Equal(t, written(t, d, model.Limits{Rows: 1}, model.Sampling{}, in), written(t, d, model.Limits{Tokens: 64}, model.Sampling{}, in))
+}
+
+func TestDecodingStops(t *testing.T) {
+	for _, name := range []string{"tiny-gqa", "tiny-explicit", "tiny-rawnames"} {
+		d := openDecoder(t, name)
+		ctx, cancel := context.WithCancel(context.Background())
+		g := &model.Generator{Decoder: d, Limits: model.Limits{Tokens: 64}, OnStep: func(s model.StepStats) {
+			if !s.Prefill {
+				cancel()
+			}
+		}}
+		_, err := g.Generate(ctx, prompts(4))
+		require.ErrorIs(t, err, context.Canceled, name)
+		require.Len(t, written(t, d, model.Limits{Rows: 2}, model.Sampling{}, prompts(4)), 4, "and goes on after that")
+	}
+}
+
+func TestDecodingTokensBeyondTheVocabulary(t *testing.T) {
+	_, err := (&model.Generator{Decoder: openDecoder(t, "tiny-gqa")}).Generate(context.Background(), []model.Prompt{{Tokens: []int32{1 << 20}, MaxNew: 1}})
+	require.Error(t, err)
+}

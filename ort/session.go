@@ -1,0 +1,220 @@
+package ort
+
+import (
+	"context"
+	"fmt"
+
+	onnx "github.com/yalue/onnxruntime_go"
+
+	"github.com/ortscore/ortscore/model"
+	"github.com/ortscore/ortscore/model/graph"
+)
+
+// session is a decoder graph on ONNX Runtime with what feeds all of its inputs
+// but the cache.
+type session struct {
+	session *onnx.DynamicAdvancedSession
+	inputs  []inputMaker
+	out     output
+	info    Info
+}
+
+// read reads the graph at path and settles what its inputs and outputs are.
+func (s *session) read(path string, opts Options) error {
+	g, err := graph.Read(path)
+	if err != nil {
+		return err
+	}
+	conv, err := graph.Detect(g, opts.IOMap)
+	if err == nil {
+		s.info = Info{Graph: g, Convention: conv}
+		err = s.sizes(opts)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return nil
+}
+
+// tried runs a first probe of an open session, and closes it where that fails.
+func (s *session) tried(ctx context.Context, path string, probe func(context.Context) error) error {
+	// A provider may start threads and handlers as late as its first run.
+	restore := saveSignals()
+	defer restore()
+	err := probe(ctx)
+	if err == nil {
+		return nil
+	}
+	_ = s.Close()
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return fmt.Errorf("%s: %w", path, err)
+}
+
+// Info describes the session.
+func (s *session) Info() Info { return s.info }
+
+// Close releases the session.
+func (s *session) Close() error {
+	if s.session == nil {
+		return nil
+	}
+	err := s.session.Destroy()
+	s.session = nil
+	return err
+}
+
+// start makes the session: its inputs are those that are fed, the cache's last.
+// With cached, the cache's outputs are asked for as well.
+func (s *session) start(path string, opts Options, cached bool) (err error) {
+	c := s.info.Convention
+	var names []string
+	add := func(name string, mk inputMaker) {
+		if name != "" {
+			names = append(names, name)
+			s.inputs = append(s.inputs, mk)
+		}
+	}
+	add(c.InputIDs.Name, integers(c.InputIDs.Type, func(f *forward) ([]int64, int) { return f.ids, f.width }))
+	add(c.AttentionMask, integers(c.IntType, func(f *forward) ([]int64, int) { return f.mask, f.past + f.width }))
+	add(c.PositionIDs, integers(c.IntType, func(f *forward) ([]int64, int) { return f.positions, f.width }))
+	add(c.KeepLogits.Name, keepAll(c.KeepLogits))
+	add(c.UseCache.Name, useCache)
+	outputs := []string{c.Logits.Name}
+	for i, past := range c.Past {
+		names = append(names, past.Name)
+		if cached {
+			outputs = append(outputs, c.Present[i].Name)
+		}
+	}
+	s.session, s.info.Provider, s.info.Notes, err = newSession(path, names, outputs, opts)
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return nil
+}
+
+// sizes settles V and the cache's [heads, head size] from the graph's own
+// dimensions or, where they are symbolic, from config.json.
+func (s *session) sizes(opts Options) error {
+	c := s.info.Convention
+	s.info.Vocab = opts.Vocab
+	if v := c.Logits.Dims[2]; v > 0 {
+		s.info.Vocab = int(v)
+	}
+	if s.info.Vocab <= 0 {
+		return fmt.Errorf("output %s: want the vocabulary's size in the graph or as vocab_size in config.json, got neither", c.Logits.Name)
+	}
+	s.out = output{typ: c.Logits.Type, vocab: s.info.Vocab}
+	if len(c.Past) == 0 {
+		return nil
+	}
+	s.info.KVHeads, s.info.HeadDim = opts.KVHeads, opts.HeadDim
+	if d := c.Past[0].Dims; d[1] > 0 {
+		s.info.KVHeads = int(d[1])
+	}
+	if d := c.Past[0].Dims; d[3] > 0 {
+		s.info.HeadDim = int(d[3])
+	}
+	if s.info.KVHeads <= 0 || s.info.HeadDim <= 0 {
+		return fmt.Errorf("input %s: want the cache's heads in the graph or in config.json (num_key_value_heads, head_dim), got neither", c.Past[0].Name)
+	}
+	return nil
+}
+
+// forward is what a run reads: n new tokens in each of B rows, after the columns
+// of a cache.
+type forward struct {
+	rows, width int
+	past        int     // P columns in the cache
+	ids         []int64 // [B, width]
+	positions   []int64 // [B, width]
+	mask        []int64 // [B, past + width] 1 for the columns that a row may look at
+}
+
+// whole is a batch as a forward without a cache.
+func whole(b *model.Batch) *forward {
+	f := &forward{rows: b.Rows, width: b.Width, ids: b.TokenIDs}
+	f.positions = make([]int64, len(b.TokenIDs))
+	f.mask = make([]int64, len(b.TokenIDs))
+	for r, n := range b.Lens {
+		for t := range b.Width {
+			f.positions[r*b.Width+t] = int64(t)
+			if t < n {
+				f.mask[r*b.Width+t] = 1
+			}
+		}
+	}
+	return f
+}
+
+// widen pads the rows of a forward without a past to width.
+func (f *forward) widen(width int) {
+	wide := &forward{rows: f.rows, width: width}
+	for r := range f.rows {
+		for t := range width {
+			id, seen := int64(model.PadID), int64(0)
+			if t < f.width {
+				id, seen = f.ids[r*f.width+t], f.mask[r*f.width+t]
+			}
+			wide.ids, wide.mask = append(wide.ids, id), append(wide.mask, seen)
+			wide.positions = append(wide.positions, int64(t))
+		}
+	}
+	*f = *wide
+}
+
+// run runs a forward. past and present are the cache's values, which stay the
+// caller's; present is empty where the session does not give it out.
+func (s *session) run(ctx context.Context, f *forward, past, present []onnx.Value) (*model.Logits, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	var values []onnx.Value
+	defer func() { destroy(values) }()
+	for _, mk := range s.inputs {
+		v, err := mk(f)
+		if err != nil {
+			return nil, cleanError(err)
+		}
+		values = append(values, v)
+	}
+	in := append(values[:len(values):len(values)], past...)
+	logits, out, err := s.out.prepare(f.rows, f.width)
+	if err != nil {
+		return nil, err
+	}
+	values = append(values, out)
+	return logits, runUntil(ctx, s.session, in, append([]onnx.Value{out}, present...))
+}
+
+func destroy(values []onnx.Value) {
+	for _, v := range values {
+		_ = v.Destroy()
+	}
+}
+
+// runUntil runs the session. When ctx ends it asks ONNX Runtime to stop, and
+// still returns only after Run has: until then C code uses the tensors.
+func runUntil(ctx context.Context, s *onnx.DynamicAdvancedSession, in, out []onnx.Value) error {
+	opts, err := onnx.NewRunOptions()
+	if err != nil {
+		return cleanError(err)
+	}
+	defer opts.Destroy()
+	stopped := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(stopped)
+		_ = opts.Terminate()
+	})
+	err = s.RunWithOptions(in, out, opts)
+	if !stop() {
+		<-stopped
+		return ctx.Err()
+	}
+	if err != nil {
+		return cleanError(err)
+	}
+	return nil
+}
