@@ -2,7 +2,6 @@ package nll
 
 import (
 	"fmt"
-	"unicode/utf8"
 
 	"github.com/ortscore/ortscore/io/dataset"
 	"github.com/ortscore/ortscore/model"
@@ -125,7 +124,7 @@ func (b *Builder) dropTokens(passage string, n int) (string, error) {
 		return "", err
 	}
 	for keep := len(enc.IDs) - n; ; keep-- { // keeping none leaves nothing
-		if shorter := cutAfter(passage, enc, keep); len(shorter) < len(passage) {
+		if shorter := model.CutAfter(passage, enc, keep); len(shorter) < len(passage) {
 			return shorter, nil
 		}
 	}
@@ -140,27 +139,7 @@ func (b *Builder) cutTo(passage string, n int) (string, bool, error) {
 	if len(enc.IDs) <= n {
 		return passage, false, nil
 	}
-	return cutAfter(passage, enc, n), true, nil
-}
-
-// cutAfter returns the text of the first n tokens. A character whose bytes are
-// spread over tokens on both sides of the cut goes with the rest. Offsets need
-// not rise: a normaliser may reorder characters.
-func cutAfter(text string, enc model.Encoding, n int) string {
-	end := 0
-	for i, o := range enc.Offsets {
-		switch {
-		case i < n:
-			end = max(end, o.To)
-		case o.Len() > 0: // not white space with its offsets trimmed
-			end = min(end, o.From)
-		}
-	}
-	end = min(end, len(text))
-	for end > 0 && end < len(text) && !utf8.RuneStart(text[end]) {
-		end--
-	}
-	return text[:end]
+	return model.CutAfter(passage, enc, n), true, nil
 }
 
 // referenceSpan is the reference's span: the last n tokens. It can reach before

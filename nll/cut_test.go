@@ -7,7 +7,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/ortscore/ortscore/model"
 	"github.com/ortscore/ortscore/model/modeltest"
 )
 
@@ -98,33 +97,6 @@ func TestBuildCutsThroughWhiteSpace(t *testing.T) {
 	built, err := b.Build(example(t, line))
 	require.NoError(t, err)
 	require.Equal(t, "<s>Knowledge: ab\n\nQuestion: q\n\nAnswer: a", texts(built.Sequences)[0][0])
-}
-
-func TestCutAfter(t *testing.T) {
-	span := func(from, to int) model.Span { return model.Span{From: from, To: to} }
-	for _, c := range []struct {
-		name, text string
-		offsets    []model.Span
-		n          int
-		want       string
-	}{
-		{"at a token", "abcdef", []model.Span{span(0, 2), span(2, 4), span(4, 6)}, 2, "abcd"},
-		{"none", "abcdef", []model.Span{span(0, 2), span(2, 6)}, 0, ""},
-		{"fewer than none", "abcdef", []model.Span{span(0, 2), span(2, 6)}, -3, ""},
-		{"all", "abcdef", []model.Span{span(0, 2), span(2, 6)}, 2, "abcdef"},
-		{"more than there are", "abcdef", []model.Span{span(0, 2), span(2, 6)}, 9, "abcdef"},
-		{"no tokens", "abc", nil, 1, ""},
-		{"within an emoji", "a🐝b", []model.Span{span(0, 1), span(1, 5), span(1, 5), span(5, 6)}, 2, "a"},
-		{"tokens that overlap", " leading", []model.Span{span(0, 1), span(0, 2), span(2, 8)}, 2, " l"},
-		{"trimmed white space", "ab  cd", []model.Span{span(0, 2), span(3, 3), span(4, 6)}, 2, "ab "},
-		{"an empty token behind the cut", "abcd", []model.Span{span(0, 2), {}, span(2, 4)}, 1, "ab"},
-		{"offsets that go back", "abcdef", []model.Span{span(0, 2), span(4, 6), span(2, 4)}, 2, "ab"},
-		{"offsets within a character", "aéb", []model.Span{span(0, 2), span(2, 4)}, 1, "a"},
-		{"offsets past the end", "abc", []model.Span{span(0, 9)}, 1, "abc"},
-	} {
-		enc := model.Encoding{IDs: make([]int32, len(c.offsets)), Offsets: c.offsets}
-		require.Equal(t, c.want, cutAfter(c.text, enc, c.n), c.name)
-	}
 }
 
 // trailing gives every text a last token without text, as no tokenizer should.

@@ -171,3 +171,17 @@ func abridged(number []byte) string {
 	}
 	return string(number[:most]) + "..."
 }
+
+// Elements gives the elements of a list as they stand in the line; none where the
+// field is no list.
+func (r *Row) Elements(name string) [][]byte {
+	json, ok := r.value(name)
+	if !ok || json[0] != '[' {
+		return nil
+	}
+	var out [][]byte
+	for _, element := range elements(json) {
+		out = append(out, element)
+	}
+	return out
+}

@@ -1,0 +1,160 @@
+package rank
+
+import (
+	"context"
+	"errors"
+	"hash/fnv"
+	"strings"
+
+	"github.com/ortscore/ortscore/model"
+	"github.com/ortscore/ortscore/model/openai"
+)
+
+// List is what a teacher is shown: a prompt with N numbered passages.
+type List struct {
+	Text string
+	N    int
+}
+
+// Reading is the ranking that a teacher gave a list.
+type Reading struct {
+	Ranking              // of what it wrote; none where Repairs.Refusal or Err is set
+	Confidence []float64 // [n] by rank, as Decoded has it; nil where it is not known
+	Mass       float64   // as Decoded has it; 1 where it is not known
+	Text       string    // what it wrote, where that was free
+	Full       int       // tokens that the ranking has, with an end of text
+	Err        error     // why there is no ranking
+}
+
+// Teacher ranks lists. The error is for what ends the run; what befalls one list
+// is in its Reading.
+type Teacher interface {
+	Rank(ctx context.Context, lists []List) ([]Reading, error)
+}
+
+// Local is a teacher that runs here.
+type Local struct {
+	Generator *model.Generator
+	// Frame returns the tokens of a prompt, with all that the model wants round it.
+	Frame func(text string) ([]int32, error)
+	Seed  uint64 // of sampling
+
+	Grammar *Grammar // nil for free decoding, which needs the following
+	Decode  func(ids []int32) (string, error)
+	MaxNew  int      // tokens written
+	Stop    []string // texts that end the answer, and are not part of it
+	First   int      // the first identifier
+	// Opening is a think tag that the prompt leaves open, and the answer goes on in.
+	Opening string
+}
+
+// Rank implements Teacher.
+func (l *Local) Rank(ctx context.Context, lists []List) ([]Reading, error) {
+	prompts := make([]model.Prompt, len(lists))
+	for i, list := range lists {
+		ids, err := l.Frame(list.Text)
+		if err != nil {
+			return nil, err
+		}
+		prompts[i] = model.Prompt{Tokens: ids, MaxNew: l.MaxNew, Seed: l.seed(list)}
+		if l.Grammar != nil {
+			prompts[i].Guide, prompts[i].MaxNew = l.Grammar.Guide(list.N), l.Grammar.Room(list.N)
+		} else {
+			prompts[i].Done = l.done(list)
+		}
+	}
+	out, err := l.Generator.Generate(ctx, prompts)
+	if err != nil {
+		return nil, err
+	}
+	readings := make([]Reading, len(lists))
+	for i, g := range out {
+		if readings[i], err = l.read(lists[i], g); err != nil {
+			return nil, err
+		}
+	}
+	return readings, nil
+}
+
+// seed depends on the list alone, so that a ranking does not depend on its place
+// in the file.
+func (l *Local) seed(list List) uint64 {
+	h := fnv.New64a()
+	h.Write([]byte(list.Text))
+	return l.Seed ^ h.Sum64()
+}
+
+func (l *Local) read(list List, g model.Generated) (Reading, error) {
+	switch {
+	case g.Err != nil:
+		return Reading{Err: g.Err, Mass: 1}, nil
+	case l.Grammar == nil:
+		text, err := l.text(g.Tokens)
+		return Reading{Ranking: Parse(l.Opening+text, list.N, l.First), Mass: 1, Text: text, Full: len(g.Tokens)}, err
+	}
+	d, err := l.Grammar.Read(list.N, g.Tokens, g.Choices)
+	if err != nil {
+		return Reading{}, err
+	}
+	return Reading{Ranking: Ranking{Order: d.Order, Found: list.N}, Confidence: d.Confidence, Mass: d.Mass, Full: l.Grammar.Full(d.Order) + 1}, nil
+}
+
+// text is what was written, up to a stop string.
+func (l *Local) text(ids []int32) (string, error) {
+	text, err := l.Decode(ids)
+	for _, stop := range l.Stop {
+		text, _, _ = strings.Cut(text, stop)
+	}
+	return text, err
+}
+
+// done tells when free text is complete: at a stop string, or when all of a
+// ranking has been read, since what the model adds changes no passage's place.
+func (l *Local) done(list List) func([]int32) bool {
+	return func(ids []int32) bool {
+		whole, err := l.Decode(ids)
+		if err != nil {
+			return true // read reports it
+		}
+		text, _ := l.text(ids)
+		if len(text) < len(whole) {
+			return true
+		}
+		// No token is so long that it closes a bracket far from the end.
+		end := text[max(0, len(text)-32):]
+		return strings.Contains(end, "]") && Complete(l.Opening+text, list.N, l.First)
+	}
+}
+
+// Remote is a teacher behind an OpenAI-compatible endpoint.
+type Remote struct {
+	Client *openai.Client
+	First  int // the first identifier
+	// OnReply, if set, is called after each Rank with the tokens that the endpoint
+	// counted.
+	OnReply func(replies []openai.Reply)
+}
+
+// Rank implements Teacher.
+func (r *Remote) Rank(ctx context.Context, lists []List) ([]Reading, error) {
+	prompts := make([]string, len(lists))
+	for i, list := range lists {
+		prompts[i] = list.Text
+	}
+	replies, err := r.Client.Complete(ctx, prompts)
+	if err != nil {
+		return nil, err
+	}
+	if r.OnReply != nil {
+		r.OnReply(replies)
+	}
+	readings := make([]Reading, len(lists))
+	for i, reply := range replies {
+		readings[i] = Reading{Ranking: Parse(reply.Text, lists[i].N, r.First), Mass: 1, Text: reply.Text,
+			Full: reply.CompletionTokens, Err: reply.Err}
+		if reply.Err == nil && strings.TrimSpace(reply.Text) == "" && reply.Finish != "" {
+			readings[i].Err = errors.New("want an answer, got none: " + reply.Finish)
+		}
+	}
+	return readings, nil
+}
