@@ -1,0 +1,175 @@
+package openai
+
+import (
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"strings"
+)
+
+type completion struct {
+	Choices []choice `json:"choices"`
+	Usage   struct {
+		PromptTokens     int `json:"prompt_tokens"`
+		CompletionTokens int `json:"completion_tokens"`
+	} `json:"usage"`
+	Error json.RawMessage `json:"error"`
+}
+
+type choice struct {
+	Message struct {
+		Content *content `json:"content"`
+		Refusal string   `json:"refusal"`
+	} `json:"message"`
+	FinishReason string          `json:"finish_reason"`
+	Error        json.RawMessage `json:"error"`
+}
+
+// content is a message's text: a string, or, from Mistral's reasoning models, a
+// list of parts, of which those of type text count.
+type content string
+
+func (c *content) UnmarshalJSON(b []byte) error {
+	if len(b) == 0 || b[0] != '[' {
+		return json.Unmarshal(b, (*string)(c))
+	}
+	var parts []struct{ Type, Text string }
+	if err := json.Unmarshal(b, &parts); err != nil {
+		return err
+	}
+	for _, p := range parts {
+		if p.Type == "text" {
+			*c += content(p.Text)
+		}
+	}
+	return nil
+}
+
+// read takes the reply from an answer of status 200.
+func (c *Client) read(resp *response) (Reply, *Error) {
+	var got completion
+	if err := json.Unmarshal(resp.body, &got); err != nil {
+		return Reply{}, c.fail(thisTry, "want a chat completion, got %q", c.tidy(resp.body))
+	}
+	// OpenRouter sends its status before it has an answer, and errors behind it.
+	refusal := got.Error
+	if len(got.Choices) > 0 {
+		refusal = got.Choices[0].Error
+	}
+	if given(refusal) {
+		said := readRefusal(refusal)
+		return c.refused(said.status(), said, resp.header)
+	}
+	if got.Choices == nil {
+		return Reply{}, c.fail(thisTry, "want a chat completion with choices, got %q", c.tidy(resp.body))
+	}
+	reply := Reply{
+		Finish:           "no choices",
+		PromptTokens:     got.Usage.PromptTokens,
+		CompletionTokens: got.Usage.CompletionTokens,
+	}
+	if len(got.Choices) > 0 {
+		reply.Text, reply.Finish = got.Choices[0].read()
+		reply.Finish = c.tidy([]byte(reply.Finish))
+	}
+	return reply, nil
+}
+
+// read returns a choice's text and why it ends there.
+func (ch choice) read() (text, finish string) {
+	if ch.Message.Content != nil {
+		text = string(*ch.Message.Content)
+	}
+	finish = ch.FinishReason
+	if text == "" && (finish == "" || finish == "stop") {
+		switch {
+		case ch.Message.Refusal != "":
+			finish = "refusal"
+		case ch.Message.Content == nil:
+			finish = "no content"
+		}
+	}
+	return text, finish
+}
+
+func given(raw json.RawMessage) bool { return len(raw) > 0 && string(raw) != "null" }
+
+// refusal is what an endpoint says in place of an answer.
+type refusal struct{ message, code, kind, param string }
+
+// readRefusal reads an error body: {"error": {"message", "type", "param",
+// "code"}} by OpenAI, the same unwrapped by older vLLM, {"error": "..."} by
+// Ollama, {"detail": "..."} by FastAPI; code may be a number. Anything else is
+// its own message.
+func readRefusal(body []byte) refusal {
+	var top any
+	if json.Unmarshal(body, &top) != nil {
+		return refusal{message: string(body)}
+	}
+	fields, _ := top.(map[string]any)
+	if inner, ok := fields["error"].(map[string]any); ok {
+		fields = inner
+	}
+	said := refusal{code: word(fields["code"]), kind: word(fields["type"]), param: word(fields["param"])}
+	for _, name := range []string{"message", "error", "detail"} {
+		if said.message == "" {
+			said.message = word(fields[name])
+		}
+	}
+	if said.message == "" {
+		// Written anew, without the escapes in which a key would hide.
+		var b strings.Builder
+		enc := json.NewEncoder(&b)
+		enc.SetEscapeHTML(false)
+		_ = enc.Encode(top) // it came from JSON
+		said.message = b.String()
+	}
+	return said
+}
+
+func word(v any) string {
+	switch v := v.(type) {
+	case string:
+		return v
+	case float64:
+		return strconv.FormatFloat(v, 'f', -1, 64)
+	}
+	return ""
+}
+
+// status is the one that a refusal behind a status of 200 stands for.
+func (r refusal) status() int {
+	if n, err := strconv.Atoi(r.code); err == nil && n >= 400 && n < 600 {
+		return n
+	}
+	return http.StatusInternalServerError
+}
+
+// wantsNewName says whether max_tokens was refused for max_completion_tokens.
+func (r refusal) wantsNewName() bool {
+	return r.code == "unsupported_parameter" && r.param == "max_tokens" || strings.Contains(r.message, "max_completion_tokens")
+}
+
+// filtered says whether the prompt was refused for what it says: by OpenAI and
+// Azure with a code, through LiteLLM by a word in the message.
+func (r refusal) filtered() bool {
+	return r.code == "content_filter" || r.code == "content_policy_violation" || strings.Contains(r.message, "ContentPolicyViolation")
+}
+
+// tooLong says whether the prompt does not fit the model's context. OpenAI and
+// llama.cpp have a word for it; vLLM, DeepSeek and others only a sentence.
+func (r refusal) tooLong(status int) bool {
+	switch {
+	case status == http.StatusRequestEntityTooLarge, r.code == "context_length_exceeded", r.kind == "exceed_context_size_error":
+		return true
+	case status != http.StatusBadRequest && status != http.StatusUnprocessableEntity:
+		return false
+	}
+	message := strings.ToLower(r.message)
+	for _, phrase := range []string{"context length", "context window", "context size", "prompt is too long"} {
+		if strings.Contains(message, phrase) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,96 @@
+package openai
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+)
+
+// Reply is what became of one prompt: Err says why there is no answer.
+type Reply struct {
+	Text string
+
+	// Finish is the endpoint's finish_reason, such as "stop", "length" or
+	// "content_filter". Where there is no text and the endpoint gives no better
+	// reason, it is "refusal", "no content" or "no choices".
+	Finish string
+
+	PromptTokens     int // as the endpoint counts; 0 where it does not say
+	CompletionTokens int
+
+	Err error // a *Error, or the context's error
+}
+
+// Complete asks for an answer to each prompt and returns them in the order of
+// the prompts. A prompt that fails by itself has Reply.Err set, and the others
+// go on: one whose tries are used up, that does not fit the context, or that
+// the endpoint refuses while it has answered others.
+//
+// The error is for what holds for every prompt: a *Error for a refused key, an
+// unknown model, an empty account or a redirect, and, until the endpoint has
+// answered a first prompt, for any request it refuses and for an address where
+// nothing listens; or the context's error. What is in flight is then given up,
+// and the replies that had come are returned with the error: the rest have it
+// as their Err.
+func (c *Client) Complete(ctx context.Context, prompts []string) ([]Reply, error) {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	var (
+		replies = make([]Reply, len(prompts))
+		next    atomic.Int64
+		wg      sync.WaitGroup
+	)
+	for range min(c.opts.Parallel, len(prompts)) {
+		wg.Go(func() {
+			for i := next.Add(1) - 1; int(i) < len(prompts); i = next.Add(1) - 1 {
+				replies[i] = c.answer(ctx, prompts[i])
+				var failed *Error
+				if errors.As(replies[i].Err, &failed) && failed.scope == everyPrompt {
+					stop(failed)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if ctx.Err() != nil {
+		c.http.CloseIdleConnections()
+		return replies, ended(ctx)
+	}
+	return replies, nil
+}
+
+// ended says why the context of a Complete has ended.
+func ended(ctx context.Context) error {
+	var failed *Error
+	if errors.As(context.Cause(ctx), &failed) {
+		return failed
+	}
+	return ctx.Err()
+}
+
+// answer asks until there is an answer, no hope, or no try left.
+func (c *Client) answer(ctx context.Context, prompt string) Reply {
+	for try := 1; ; try++ {
+		if ctx.Err() != nil {
+			return Reply{Err: ended(ctx)}
+		}
+		reply, failed := c.try(ctx, prompt)
+		if failed == nil {
+			c.answered.Store(true)
+			return reply
+		}
+		if ctx.Err() != nil {
+			return Reply{Err: ended(ctx)}
+		}
+		if failed.scope == thisTry && try <= c.opts.Retries {
+			c.sleep(ctx, pause(try, failed.retryAfter))
+			continue
+		}
+		if failed.unreached && !c.answered.Load() {
+			failed.scope = everyPrompt
+		}
+		failed.tries = try
+		return Reply{Err: failed}
+	}
+}
