@@ -24,7 +24,7 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: build $(TEACHER)/model.onnx ## score examples/questions.jsonl with a real 135M model
+demo: build $(TEACHER)/model.onnx ## score and rank examples/questions.jsonl with a real 135M model
 	@scripts/demo.sh $(BUILD)/ortscore $(TEACHER)
 
 # Tests may not skip what make setup has put in place.
@@ -44,9 +44,9 @@ build: $(LIB)/libonnxruntime.so $(LIB)/libtokenizers.a ## build build/ortscore
 
 .PHONY: lint
 lint: $(LIB)/libtokenizers.a $(VENV)/.test ## gofmt, vet, staticcheck, ruff
-	@unformatted=$$(gofmt -l cmd io model nll ort); test -z "$$unformatted" || { echo "gofmt: $$unformatted"; exit 1; }
+	@unformatted=$$(gofmt -l cmd io model nll ort rank); test -z "$$unformatted" || { echo "gofmt: $$unformatted"; exit 1; }
 	go vet ./...
-	CGO_ENABLED=0 go vet ./io/... ./nll ./model ./model/graph ./model/half
+	CGO_ENABLED=0 go vet ./io/... ./nll ./rank ./model ./model/graph ./model/half ./model/chat ./model/openai
 	go tool staticcheck ./...
 	$(VENV)/bin/ruff check scripts
 
@@ -60,8 +60,13 @@ fuzz: $(LIB)/libtokenizers.a $(VENV)/.test ## fuzz each target for FUZZTIME (def
 	@scripts/fuzz.sh $(VENV)/bin/python $(or $(FUZZTIME),30s)
 
 .PHONY: bench
-bench: build $(TEACHER)/model.onnx ## tokens/s of the model alone against the whole command: 6 minutes
+bench: build $(TEACHER)/model.onnx ## the command against the model alone, 32 prompts at once against one by one: 15 minutes
 	go test -run '^$$' -bench CommandAgainstModel -benchtime 3x -timeout 30m ./cmd/ortscore
+	go test -run '^$$' -bench Decode -benchtime 1x -timeout 30m ./ort
+
+.PHONY: malformed
+malformed: build $(TEACHER)/model.onnx ## count the malformed among 1,000 rankings, constrained and free: 30 minutes
+	@scripts/malformed.sh $(BUILD)/ortscore $(or $(ROWS),1000) testdata/tiny-gqa testdata/tiny-explicit $(TEACHER)
 
 .PHONY: fixtures
 fixtures: $(VENV)/.setup ## write testdata/ anew with scripts/tiny.py

@@ -97,7 +97,8 @@ func TestLoadSettings(t *testing.T) {
 	note := func(path, says, does string) []string {
 		return []string{path + " says add_bos_token " + says + ", and tokenizer.json " + does + ": ortscore follows tokenizer.json"}
 	}
-	const puts, none = "puts a token before every text", "puts none"
+	const puts, putsNone = "puts a token before every text", "puts none"
+	none, both := map[string]string{}, map[string]string{"bos_token": "<s>", "eos_token": "</s>"}
 	for _, c := range []struct {
 		name, text string
 		jinja      bool
@@ -105,26 +106,32 @@ func TestLoadSettings(t *testing.T) {
 		want       func(dir, config string) Settings
 	}{
 		{"words", `{"bos_token": "<s>", "eos_token": "</s>", "add_bos_token": false, "chat_template": "{{ x }}"}`, false, plain,
-			func(_, config string) Settings { return Settings{BOS: "<s>", EOS: "</s>", ChatTemplate: config} }},
+			func(_, config string) Settings {
+				return Settings{BOS: "<s>", EOS: "</s>", ChatTemplate: config, ChatSource: "{{ x }}", Special: both}
+			}},
 		{"objects", `{"bos_token": {"__type": "AddedToken", "content": "<s>", "special": true}, "eos_token": {"content": "</s>"}, "add_bos_token": true}`, false, adds,
-			func(string, string) Settings { return Settings{BOS: "<s>", EOS: "</s>"} }},
+			func(string, string) Settings { return Settings{BOS: "<s>", EOS: "</s>", Special: both} }},
 		{"nulls", `{"bos_token": null, "eos_token": null, "add_bos_token": null, "chat_template": null}`, false, adds,
-			func(string, string) Settings { return Settings{} }},
+			func(string, string) Settings { return Settings{Special: none} }},
 		{"several templates", `{"chat_template": [{"name": "default", "template": "{{ x }}"}]}`, false, plain,
-			func(_, config string) Settings { return Settings{ChatTemplate: config} }},
+			func(_, config string) Settings {
+				return Settings{ChatTemplate: config, ChatSource: "{{ x }}", Special: none}
+			}},
 		{"a template's own file goes first", `{"chat_template": "{{ x }}"}`, true, plain,
-			func(dir, _ string) Settings { return Settings{ChatTemplate: filepath.Join(dir, "chat_template.jinja")} }},
+			func(dir, _ string) Settings {
+				return Settings{ChatTemplate: filepath.Join(dir, "chat_template.jinja"), ChatSource: "{{ y }}", Special: none}
+			}},
 		{"wants BOS, gets none", `{"add_bos_token": true}`, false, plain,
-			func(_, config string) Settings { return Settings{Notes: note(config, "true", none)} }},
+			func(_, config string) Settings { return Settings{Special: none, Notes: note(config, "true", putsNone)} }},
 		{"wants none, gets BOS", `{"add_bos_token": false}`, false, adds,
-			func(_, config string) Settings { return Settings{Notes: note(config, "false", puts)} }},
+			func(_, config string) Settings { return Settings{Special: none, Notes: note(config, "false", puts)} }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := t.TempDir()
 			config := filepath.Join(dir, "tokenizer_config.json")
 			put(t, config, c.text)
 			if c.jinja {
-				put(t, filepath.Join(dir, "chat_template.jinja"), "{{ x }}")
+				put(t, filepath.Join(dir, "chat_template.jinja"), "{{ y }}")
 			}
 			got, err := LoadSettings(&Files{Tokenizer: filepath.Join(dir, "tokenizer.json")}, c.tok)
 			require.NoError(t, err)
@@ -138,7 +145,7 @@ func TestLoadSettingsElsewhere(t *testing.T) {
 	tok := load(t, tiny, nil)
 	got, err := LoadSettings(&Files{Tokenizer: filepath.Join(t.TempDir(), "tokenizer.json")}, tok)
 	require.NoError(t, err)
-	require.Equal(t, &Settings{}, got, "no file, no settings")
+	require.Equal(t, &Settings{Special: map[string]string{}}, got, "no file, no settings")
 
 	model := t.TempDir()
 	put(t, filepath.Join(model, "tokenizer_config.json"), `{"eos_token": "</s>"}`)

@@ -45,11 +45,10 @@ func TestSize(t *testing.T) {
 		{"null added tokens", fmt.Sprintf(bpe, "null", `{"a": 0}`), 1},
 		{"unigram", unigram, 5},
 	} {
-		var file map[string]json.RawMessage
-		require.NoError(t, json.Unmarshal([]byte(c.file), &file))
-		got, err := vocabSize(file)
+		var tok Tokenizer
+		_, err := tok.prepare([]byte(c.file))
 		require.NoError(t, err, c.name)
-		require.Equal(t, c.want, got, c.name)
+		require.Equal(t, c.want, tok.Size, c.name)
 	}
 }
 

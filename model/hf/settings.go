@@ -2,6 +2,7 @@ package hf
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -10,18 +11,27 @@ import (
 // Settings is what is used of tokenizer_config.json, and what in it speaks
 // against tokenizer.json.
 type Settings struct {
-	BOS, EOS     string // "" where there is none
-	ChatTemplate string // the file that holds it; "" where there is none
+	BOS, EOS     string            // "" where there is none
+	ChatTemplate string            // the file that holds it; "" where there is none
+	ChatSource   string            // the template itself
+	Special      map[string]string // what a chat template is handed: "bos_token" and so on
 	Notes        []string
 }
 
 // LoadSettings reads tokenizer_config.json beside the tokenizer, if there is one.
 func LoadSettings(files *Files, tok *Tokenizer) (*Settings, error) {
 	dirs := append([]string{filepath.Dir(files.Tokenizer)}, files.Dirs...)
-	s := &Settings{}
+	s := &Settings{Special: map[string]string{}}
 	var err error
 	if s.ChatTemplate, err = find(dirs, "chat_template.jinja"); err != nil {
 		return nil, err
+	}
+	if s.ChatTemplate != "" {
+		source, err := os.ReadFile(s.ChatTemplate)
+		if err != nil {
+			return nil, err
+		}
+		s.ChatSource = string(source)
 	}
 	path, err := find(dirs, "tokenizer_config.json")
 	if err != nil || path == "" {
@@ -34,6 +44,8 @@ func LoadSettings(files *Files, tok *Tokenizer) (*Settings, error) {
 	var f struct {
 		BOS          token           `json:"bos_token"`
 		EOS          token           `json:"eos_token"`
+		UNK          token           `json:"unk_token"`
+		PAD          token           `json:"pad_token"`
 		AddBOS       *bool           `json:"add_bos_token"`
 		ChatTemplate json.RawMessage `json:"chat_template"`
 	}
@@ -41,8 +53,16 @@ func LoadSettings(files *Files, tok *Tokenizer) (*Settings, error) {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	s.BOS, s.EOS = string(f.BOS), string(f.EOS)
+	for name, t := range map[string]token{"bos_token": f.BOS, "eos_token": f.EOS, "unk_token": f.UNK, "pad_token": f.PAD} {
+		if t != "" {
+			s.Special[name] = string(t)
+		}
+	}
 	if s.ChatTemplate == "" && len(f.ChatTemplate) > 0 && string(f.ChatTemplate) != "null" {
 		s.ChatTemplate = path
+		if s.ChatSource, err = defaultTemplate(f.ChatTemplate); err != nil {
+			return nil, fmt.Errorf("%s: chat_template: %w", path, err)
+		}
 	}
 	if adds := len(tok.Before) > 0; f.AddBOS != nil && *f.AddBOS != adds {
 		s.Notes = append(s.Notes, fmt.Sprintf(
@@ -50,6 +70,66 @@ func LoadSettings(files *Files, tok *Tokenizer) (*Settings, error) {
 			map[bool]string{true: "puts a token before every text", false: "puts none"}[adds]))
 	}
 	return s, nil
+}
+
+// defaultTemplate reads a chat template: a text, or a list of named ones.
+func defaultTemplate(data json.RawMessage) (source string, err error) {
+	var list []struct{ Name, Template string }
+	if json.Unmarshal(data, &list) != nil {
+		err = json.Unmarshal(data, &source)
+		return source, err
+	}
+	for _, t := range list {
+		if t.Name == "default" {
+			return t.Template, nil
+		}
+	}
+	return "", errors.New("want one with the name default, got none")
+}
+
+// LoadStops returns the tokens that end an answer: those of generation_config.json
+// or, where it names none, of config.json, else the tokenizer's end of text.
+func LoadStops(files *Files, tok *Tokenizer, settings *Settings) ([]int32, error) {
+	for _, name := range []string{"generation_config.json", "config.json"} {
+		path, err := find(files.Dirs, name)
+		if err != nil {
+			return nil, err
+		}
+		if path == "" {
+			continue
+		}
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return nil, err
+		}
+		var f struct {
+			EOS stops `json:"eos_token_id"`
+		}
+		if err := json.Unmarshal(data, &f); err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+		if len(f.EOS) > 0 {
+			return f.EOS, nil
+		}
+	}
+	if id, ok := tok.Special[settings.EOS]; ok {
+		return []int32{id}, nil
+	}
+	return nil, nil
+}
+
+// stops are token ids, written as one or as a list.
+type stops []int32
+
+func (s *stops) UnmarshalJSON(data []byte) error {
+	var one *int32
+	if json.Unmarshal(data, &one) == nil {
+		if one != nil {
+			*s = stops{*one}
+		}
+		return nil
+	}
+	return json.Unmarshal(data, (*[]int32)(s))
 }
 
 // token is a special token's text, written as a string or as an object with its

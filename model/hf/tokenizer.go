@@ -23,23 +23,27 @@ type Tokenizer struct {
 	// Before and After are the special tokens that tokenizer.json itself puts
 	// round a text, such as BOS and EOS. Encode keeps Before and drops After.
 	Before, After []int32
+	// Special are the ids of the special tokens, by their text.
+	Special map[string]int32
 }
 
 // LoadTokenizer reads a tokenizer.json.
 func LoadTokenizer(path string) (*Tokenizer, error) {
+	return loadTokenizer(path, tokenizers.WithEncodeSpecialTokens())
+}
+
+func loadTokenizer(path string, opts ...tokenizers.TokenizerOption) (*Tokenizer, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
 	}
-	data, size, err := prepare(data)
-	if err != nil {
+	t := &Tokenizer{}
+	if data, err = t.prepare(data); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	tok, err := tokenizers.FromBytes(data, tokenizers.WithEncodeSpecialTokens())
-	if err != nil {
+	if t.tok, err = tokenizers.FromBytes(data, opts...); err != nil {
 		return nil, fmt.Errorf("%s: want a tokenizer.json, got %w", path, err)
 	}
-	t := &Tokenizer{tok: tok, Size: size}
 	if err := t.findSpecial(); err != nil {
 		_ = t.Close()
 		return nil, fmt.Errorf("%s: %w", path, err)
@@ -47,62 +51,78 @@ func LoadTokenizer(path string) (*Tokenizer, error) {
 	return t, nil
 }
 
-// prepare takes truncation and padding out of a tokenizer.json and finds the
-// vocabulary's size. Many published files carry a truncation to a few hundred
-// tokens, left over from training: it would cut the answer off without a word.
-func prepare(data []byte) (clean []byte, size int, err error) {
+// prepare takes truncation and padding out of a tokenizer.json and learns its
+// vocabulary's size and its special tokens. Many published files carry a
+// truncation to a few hundred tokens, left over from training: it would cut the
+// answer off without a word.
+func (t *Tokenizer) prepare(data []byte) (clean []byte, err error) {
 	var file map[string]json.RawMessage
 	if err := json.Unmarshal(data, &file); err != nil {
-		return nil, 0, fmt.Errorf("want a tokenizer.json, got broken JSON: %w", err)
+		return nil, fmt.Errorf("want a tokenizer.json, got broken JSON: %w", err)
 	}
 	if file["model"] == nil {
-		return nil, 0, errors.New("want a tokenizer.json with a model, got none")
+		return nil, errors.New("want a tokenizer.json with a model, got none")
 	}
 	delete(file, "truncation")
 	delete(file, "padding")
-	if size, err = vocabSize(file); err != nil {
-		return nil, 0, err
+	if t.Size, err = vocabSize(file["model"]); err != nil {
+		return nil, err
 	}
-	clean, err = json.Marshal(file)
-	return clean, size, err
+	if err := t.readAdded(file["added_tokens"]); err != nil {
+		return nil, fmt.Errorf("added_tokens: %w", err)
+	}
+	return json.Marshal(file)
 }
 
-// vocabSize returns one more than the largest id in the vocabulary and among
-// the added tokens: ids may have holes, so counting the tokens is not enough.
-func vocabSize(file map[string]json.RawMessage) (int, error) {
+// vocabSize returns one more than the largest id in the vocabulary: ids may have
+// holes, so counting the tokens is not enough.
+func vocabSize(file json.RawMessage) (int, error) {
 	var m struct{ Vocab json.RawMessage }
-	if err := json.Unmarshal(file["model"], &m); err != nil {
+	if err := json.Unmarshal(file, &m); err != nil {
 		return 0, fmt.Errorf("model: %w", err)
 	}
 	if len(m.Vocab) == 0 {
 		return 0, errors.New("model.vocab: want a vocabulary, got none")
 	}
-	size := 0
 	if bytes.HasPrefix(bytes.TrimSpace(m.Vocab), []byte("[")) { // Unigram: [[token, score], ...]
 		var list []json.RawMessage
 		if err := json.Unmarshal(m.Vocab, &list); err != nil {
 			return 0, fmt.Errorf("model.vocab: %w", err)
 		}
-		size = len(list)
-	} else {
-		var ids map[string]int
-		if err := json.Unmarshal(m.Vocab, &ids); err != nil {
-			return 0, fmt.Errorf("model.vocab: %w", err)
-		}
-		for _, id := range ids {
-			size = max(size, id+1)
-		}
+		return len(list), nil
 	}
-	var added []struct{ ID int }
-	if raw := file["added_tokens"]; raw != nil {
-		if err := json.Unmarshal(raw, &added); err != nil {
-			return 0, fmt.Errorf("added_tokens: %w", err)
-		}
+	var ids map[string]int
+	if err := json.Unmarshal(m.Vocab, &ids); err != nil {
+		return 0, fmt.Errorf("model.vocab: %w", err)
 	}
-	for _, a := range added {
-		size = max(size, a.ID+1)
+	size := 0
+	for _, id := range ids {
+		size = max(size, id+1)
 	}
 	return size, nil
+}
+
+// readAdded reads the tokens beside the vocabulary, some of them special.
+func (t *Tokenizer) readAdded(file json.RawMessage) error {
+	t.Special = map[string]int32{}
+	if file == nil {
+		return nil
+	}
+	var added []struct {
+		ID      int
+		Content string
+		Special bool
+	}
+	if err := json.Unmarshal(file, &added); err != nil {
+		return err
+	}
+	for _, a := range added {
+		t.Size = max(t.Size, a.ID+1)
+		if a.Special && a.Content != "" {
+			t.Special[a.Content] = int32(a.ID)
+		}
+	}
+	return nil
 }
 
 // findSpecial learns from one encoding what the tokenizer puts round a text.
