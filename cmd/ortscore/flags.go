@@ -3,19 +3,24 @@ package main
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"math"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/pflag"
 )
 
 // seedNames are the names that the flags have in FlagEmbedding's scripts.
 var seedNames = map[string]string{
-	"eval-data":          "in",
-	"model-name-or-path": "onnx",
-	"lm-batch-size":      "batch-size",
-	"lm-dtype":           "dtype",
+	"eval-data":           "in",
+	"model-name-or-path":  "onnx",
+	"lm-batch-size":       "batch-size",
+	"lm-dtype":            "dtype",
+	"generate-model-path": "onnx",
 }
 
 // newFlags makes a flag set in which underscores and dashes are the same and
@@ -62,10 +67,9 @@ func fromEnvironment(flag string) (name, value string) {
 	if value = os.Getenv(name); value != "" {
 		return name, value
 	}
-	for seed, own := range seedNames {
-		if own == flag {
-			name = envName(seed)
-			return name, os.Getenv(name)
+	for _, seed := range slices.Sorted(maps.Keys(seedNames)) {
+		if seedNames[seed] == flag && os.Getenv(envName(seed)) != "" {
+			return envName(seed), os.Getenv(envName(seed))
 		}
 	}
 	return name, ""
@@ -154,5 +158,42 @@ func (n atLeast) Set(s string) error {
 		return fmt.Errorf("want a whole number of at least %d, got %q", n.min, s)
 	}
 	*n.to = v
+	return nil
+}
+
+// within is the value of a flag that takes a number from min to max.
+type within struct {
+	to       *float64
+	min, max float64
+}
+
+func (n within) String() string { return strconv.FormatFloat(*n.to, 'g', -1, 64) }
+func (n within) Type() string   { return "number" }
+func (n within) Set(s string) error {
+	v, err := strconv.ParseFloat(s, 64)
+	if err == nil && v >= n.min && v <= n.max && !math.IsInf(v, 0) {
+		*n.to = v
+		return nil
+	}
+	switch {
+	case math.IsInf(n.max, 1) && n.min == 0:
+		return fmt.Errorf("want a number of at least 0, got %q", s)
+	case math.IsInf(n.max, 1):
+		return fmt.Errorf("want a number above 0, got %q", s)
+	}
+	return fmt.Errorf("want a number above 0, at most %v, got %q", n.max, s)
+}
+
+// date is the value of a flag that takes a day.
+type date struct{ t time.Time }
+
+func (d *date) String() string { return d.t.Format(time.DateOnly) }
+func (d *date) Type() string   { return "day" }
+func (d *date) Set(s string) error {
+	t, err := time.Parse(time.DateOnly, s)
+	if err != nil {
+		return fmt.Errorf("want a day such as 2024-07-26, got %q", s)
+	}
+	d.t = t
 	return nil
 }

@@ -7,6 +7,8 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/ortscore/ortscore/io/dataset"
 )
@@ -46,4 +48,18 @@ func openInput(ctx context.Context, path string) (*dataset.Reader, error) {
 	}()
 	context.AfterFunc(ctx, func() { w.CloseWithError(ctx.Err()) })
 	return dataset.NewReader(path, r), nil
+}
+
+// readText reads a file that is one text, such as a template.
+func readText(path string) (string, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return "", err
+	}
+	text := strings.TrimPrefix(string(data), "\ufeff")
+	if !utf8.ValidString(text) || strings.ContainsRune(text, 0) {
+		return "", fmt.Errorf("%s: want a text in UTF-8, got other bytes", path)
+	}
+	// An editor ends a file with a newline; the text does not.
+	return strings.TrimSuffix(strings.TrimSuffix(text, "\n"), "\r"), nil
 }

@@ -14,8 +14,9 @@ const module = "github.com/ortscore/ortscore/"
 // allowed says which of this module's packages each may import. Imports point
 // down, and what needs cgo is not among anyone's but cmd's.
 var allowed = map[string][]string{
-	"cmd/ortscore":    {"nll", "model", "model/graph", "model/hf", "ort", "io/dataset"},
+	"cmd/ortscore":    {"nll", "rank", "model", "model/chat", "model/graph", "model/hf", "model/openai", "ort", "io/dataset"},
 	"nll":             {"model", "io/dataset"},
+	"rank":            {"model", "model/openai", "io/dataset"},
 	"ort":             {"model", "model/graph"},
 	"model":           {"model/half"},
 	"model/hf":        {"model"},
@@ -23,6 +24,8 @@ var allowed = map[string][]string{
 	"io/dataset":      {"io/atomicfile"},
 	"model/graph":     {},
 	"model/half":      {},
+	"model/chat":      {},
+	"model/openai":    {},
 	"io/atomicfile":   {},
 }
 

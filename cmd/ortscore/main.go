@@ -36,6 +36,7 @@ type command struct {
 func commands() []command {
 	return []command{
 		{"nll", "[flags] FILE...", "score passages by the likelihood of the known answer", nllCommand},
+		{"rank", "[flags] FILE...", "order passages by a ranking that the model writes", rankCommand},
 		{"doctor", "--onnx MODEL", "say what the library and a model are, and try them", doctorCommand},
 		{"completion", "bash|zsh|fish", "write a shell's completion script", completionCommand},
 		{"version", "", "print the version", versionCommand},

@@ -3,11 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
-	"slices"
-	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/spf13/pflag"
 
@@ -18,9 +14,8 @@ import (
 
 // nllFlags are the flags of ortscore nll.
 type nllFlags struct {
-	teacher                 teacherFlags
-	in                      []string
-	out, saveName           string
+	teacherFlags
+	fileFlags
 	task                    nll.Task
 	template                string
 	answerSpan              nll.SpanRule
@@ -29,20 +24,15 @@ type nllFlags struct {
 	keyMaxLength, maxLength int
 	batchTokens, batchSize  int
 	fields                  nll.FieldChoice
-	onError                 string
-	keepInputs, force       bool
-	limit                   int
-	dryRun, quiet, json     bool
+	keepInputs              bool
 }
 
 func nllCommand() (*pflag.FlagSet, func(context.Context, *ui, []string) error) {
 	f := &nllFlags{answerSpan: nll.Offsets, answers: nll.First, keyMaxLength: 512, batchTokens: 1024,
-		fields: nll.TeacherFields, onError: "stop"}
+		fields: nll.TeacherFields}
 	fs := newFlags("nll")
-	f.teacher.add(fs)
-	fs.StringArrayVar(&f.in, "in", nil, "an input `file`, as well as those in the arguments; - for standard input (seed name: --eval_data)")
-	fs.StringVar(&f.out, "out", "", "the output `file` (default {stem}.scored.{save-name}{ext} beside the input)")
-	fs.StringVar(&f.saveName, "save-name", "", "the model's `name` in the output's name (default the model folder's)")
+	f.teacherFlags.add(fs)
+	f.fileFlags.add(fs, "stop", "skip")
 	fs.Var(word[nll.Task]{&f.task, nll.ParseTask}, "task", "qa, convsearch, chat, icl or lrlm, for every row (default each row's own)")
 	fs.StringVar(&f.template, "template", "", "a `file` with a text of your own, with {passage}, {query} and {answer}")
 	fs.Var(word[nll.SpanRule]{&f.answerSpan, nll.ParseSpanRule}, "answer-span", "the answer's tokens: by offsets, or by the reference's rule")
@@ -54,12 +44,6 @@ func nllCommand() (*pflag.FlagSet, func(context.Context, *ui, []string) error) {
 	fs.Var(atLeast{&f.batchSize, 0}, "batch-size", "most rows of a batch (default no bound; seed name: --lm_batch_size)")
 	fs.Var(word[nll.FieldChoice]{&f.fields, nll.ParseFieldChoice}, "fields", "score fields to write: teacher, pos-neg or both")
 	fs.BoolVar(&f.keepInputs, "keep-inputs", false, "keep the token ids of lrlm rows")
-	fs.Var(word[string]{&f.onError, oneOf("stop", "skip")}, "on-error", "at a bad row: stop, or skip it into {out}.rejected.jsonl")
-	fs.BoolVar(&f.force, "force", false, "replace an output that exists")
-	fs.Var(atLeast{&f.limit, 0}, "limit", "score only the first `n` rows of each file")
-	fs.BoolVar(&f.dryRun, "dry-run", false, "show the first row's text and an estimate of the work, and score nothing")
-	fs.BoolVar(&f.quiet, "quiet", false, "no progress and no summary")
-	fs.BoolVar(&f.json, "json", false, "write the summary as JSON to standard output")
 	return fs, f.run
 }
 
@@ -74,22 +58,18 @@ type scoring struct {
 	rejected []string // files of rejected rows that were written
 }
 
-// filePair is an input with its output; - stands for the standard streams.
-type filePair struct{ in, out string }
-
 func (f *nllFlags) run(ctx context.Context, ui *ui, args []string) error {
-	ui.quiet = f.quiet
 	s := &scoring{flags: f, ui: ui}
-	inputs := append(slices.Clone(f.in), args...)
-	if f.dryRun && f.json {
-		return fmt.Errorf("--json: want a run that scores, got --dry-run")
+	inputs, err := f.begin(ui, args)
+	if err != nil {
+		return err
 	}
 	job, err := f.job()
 	if err != nil {
 		return err
 	}
 	s.job = job
-	if s.teacher, err = f.teacher.open(); err != nil {
+	if s.teacher, err = f.teacherFlags.open(); err != nil {
 		return err
 	}
 	defer s.teacher.close()
@@ -121,16 +101,10 @@ func (f *nllFlags) readTemplate() (*nll.Template, error) {
 	if f.template == "" {
 		return nil, nil
 	}
-	data, err := os.ReadFile(f.template)
+	text, err := readText(f.template)
 	if err != nil {
 		return nil, err
 	}
-	text := strings.TrimPrefix(string(data), "\ufeff")
-	if !utf8.ValidString(text) || strings.ContainsRune(text, 0) {
-		return nil, fmt.Errorf("%s: want a text in UTF-8, got other bytes", f.template)
-	}
-	// An editor ends a file with a newline; the text does not.
-	text = strings.TrimSuffix(strings.TrimSuffix(text, "\n"), "\r")
 	t, err := nll.ParseTemplate(text, true)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", f.template, err)
@@ -170,7 +144,7 @@ func (s *scoring) score(ctx context.Context) error {
 	for i, pair := range s.files {
 		sum, err := s.scoreFile(ctx, pair, counts[i], stats)
 		if err != nil {
-			s.noteWritten(i)
+			s.ui.noteWritten(s.files[:i])
 			return err
 		}
 		total.Add(sum)
@@ -208,14 +182,6 @@ func (s *scoring) countFile(ctx context.Context, path string) (nll.Count, error)
 	return s.job.Check(ctx, in, s.flags.onError == "skip")
 }
 
-// noteWritten names the outputs of the first n files, which stay whatever
-// befalls the next.
-func (s *scoring) noteWritten(n int) {
-	for _, pair := range s.files[:n] {
-		s.ui.notes([]string{"wrote " + pair.out + ", before the error"})
-	}
-}
-
 // scoreFile scores one file. Its output appears under its name only when it is
 // whole.
 func (s *scoring) scoreFile(ctx context.Context, pair filePair, count nll.Count, stats *runStats) (sum *nll.Summary, err error) {
@@ -224,11 +190,15 @@ func (s *scoring) scoreFile(ctx context.Context, pair filePair, count nll.Count,
 		return nil, err
 	}
 	defer in.Close()
-	out, err := s.create(pair)
+	out, rejects, err := s.flags.create(s.ui, pair)
 	if err != nil {
 		return nil, err
 	}
 	defer out.Abort()
+	s.job.Rejects = nil
+	if s.flags.onError == "skip" {
+		s.job.Rejects = rejects
+	}
 	bar := s.ui.progress(pair.in, count.Sequences)
 	s.job.LM.OnBatch = func(b model.BatchStats) {
 		stats.add(b)

@@ -11,7 +11,7 @@ import (
 
 // pair gives every input its output and refuses, before any work, what would
 // overwrite something or cannot be written.
-func (f *nllFlags) pair(inputs []string, modelName string) ([]filePair, error) {
+func (f *fileFlags) pair(inputs []string, modelName string) ([]filePair, error) {
 	if len(inputs) == 0 {
 		return nil, fmt.Errorf("want an input file, got none")
 	}
@@ -51,7 +51,7 @@ func (f *nllFlags) pair(inputs []string, modelName string) ([]filePair, error) {
 
 // checkClashes refuses an output that is an input, its own or another's, and an
 // output that two inputs share.
-func (f *nllFlags) checkClashes(pairs []filePair) error {
+func (f *fileFlags) checkClashes(pairs []filePair) error {
 	inputs, outputs := map[string]bool{}, map[string]bool{}
 	for _, p := range pairs {
 		inputs[realPath(p.in)] = true
@@ -65,7 +65,7 @@ func (f *nllFlags) checkClashes(pairs []filePair) error {
 		}
 		outputs[realPath(p.out)] = true
 		// With force true this touches no file.
-		if rejects, _ := dataset.NewRejects(p.out, true); f.onError == "skip" && inputs[realPath(rejects.Path())] {
+		if rejects, _ := dataset.NewRejects(p.out, true); f.rejects() && inputs[realPath(rejects.Path())] {
 			return fmt.Errorf("%s: want a file for rejected rows other than the input, got the same file", rejects.Path())
 		}
 	}
@@ -93,13 +93,13 @@ func realPath(path string) string {
 
 // checkOutput tries, by making it and throwing it away, whether an output can be
 // written: better now than hours later.
-func (f *nllFlags) checkOutput(path string) error {
+func (f *fileFlags) checkOutput(path string) error {
 	if path == dataset.Stdin {
 		switch {
 		case f.json:
 			return fmt.Errorf("--json: want --out, since the scored rows go to standard output, got none")
-		case f.onError == "skip":
-			return fmt.Errorf("--on-error skip: want --out, to put the rejected rows beside it, got none")
+		case f.onError != "stop":
+			return fmt.Errorf("--on-error %s: want --out, to put the rejected rows beside it, got none", f.onError)
 		}
 		return nil
 	}
@@ -110,7 +110,7 @@ func (f *nllFlags) checkOutput(path string) error {
 	if err == nil {
 		err = w.Abort()
 	}
-	if err == nil && f.onError == "skip" {
+	if err == nil && f.rejects() {
 		_, err = dataset.NewRejects(path, f.force)
 	}
 	if errors.Is(err, fs.ErrExist) {
@@ -125,26 +125,24 @@ type sink struct {
 	rejects *dataset.Rejects
 }
 
-// create opens the output of one file, and its file of rejected rows where bad
-// rows are skipped.
-func (s *scoring) create(p filePair) (output, error) {
-	s.job.Rejects = nil
+// create opens the output of one file, and its file of rejected rows where it
+// has a place.
+func (f *fileFlags) create(ui *ui, p filePair) (output, *dataset.Rejects, error) {
 	if p.out == dataset.Stdin {
-		return s.ui.lines(), nil
+		return ui.lines(), nil, nil
 	}
-	w, err := dataset.Create(p.out, s.flags.force)
+	w, err := dataset.Create(p.out, f.force)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	out := &sink{Writer: w}
-	if s.flags.onError == "skip" {
-		if out.rejects, err = dataset.NewRejects(p.out, s.flags.force); err != nil {
+	if f.rejects() {
+		if out.rejects, err = dataset.NewRejects(p.out, f.force); err != nil {
 			_ = w.Abort()
-			return nil, err
+			return nil, nil, err
 		}
-		s.job.Rejects = out.rejects
 	}
-	return out, nil
+	return out, out.rejects, nil
 }
 
 // output is a file or standard output.

@@ -2,7 +2,9 @@ package main
 
 import (
 	"github.com/ortscore/ortscore/model"
+	"github.com/ortscore/ortscore/model/openai"
 	"github.com/ortscore/ortscore/nll"
+	"github.com/ortscore/ortscore/rank"
 )
 
 // runStats counts the model's work over a run.
@@ -53,4 +55,61 @@ func (s *scoring) report(sum *nll.Summary, stats *runStats) *report {
 	}
 	r.RejectedFiles = append(r.RejectedFiles, s.rejected...)
 	return r
+}
+
+// decodeStats counts a decoding model's work over a run.
+type decodeStats struct {
+	PromptTokens int     `json:"prompt_tokens"` // without padding
+	Padding      int     `json:"padding"`
+	Steps        int     `json:"steps"`     // forwards after the prompts
+	RowSteps     int     `json:"row_steps"` // the answers that took part in them, added up
+	Requests     int     `json:"requests"`  // to an endpoint
+	Seconds      float64 `json:"seconds"`   // ranking, the model's loading left out
+
+	bar *progress
+}
+
+// step counts a forward.
+func (s *decodeStats) step(f model.StepStats) {
+	if f.Prefill {
+		s.PromptTokens += f.Tokens
+		s.Padding += f.Padding
+	} else {
+		s.Steps++
+		s.RowSteps += f.Rows
+	}
+	s.bar.add(model.BatchStats{Sequences: f.Ended, Tokens: f.Tokens, Work: float64(f.Ended)})
+}
+
+// replies counts an endpoint's answers.
+func (s *decodeStats) replies(replies []openai.Reply) {
+	for _, r := range replies {
+		s.Requests++
+		s.PromptTokens += r.PromptTokens
+		s.bar.add(model.BatchStats{Sequences: 1, Tokens: r.PromptTokens + r.CompletionTokens, Work: 1})
+	}
+}
+
+// rankReport is what rank --json writes.
+type rankReport struct {
+	Version       string   `json:"version"`
+	Model         string   `json:"model"`
+	Provider      string   `json:"provider"`
+	Outputs       []string `json:"outputs"`
+	RejectedFiles []string `json:"rejected_files"`
+	Broken        int      `json:"broken_datasets"`
+	*rank.Summary
+	decodeStats
+}
+
+func (r *ranking) report(sum *rank.Summary, done []filePair) *rankReport {
+	out := &rankReport{
+		Version: version, Model: r.teacher.name(), Provider: r.teacher.provider(), Broken: r.broken,
+		Outputs: []string{}, RejectedFiles: append([]string{}, r.rejected...),
+		Summary: sum, decodeStats: r.stats,
+	}
+	for _, p := range done {
+		out.Outputs = append(out.Outputs, p.out)
+	}
+	return out
 }

@@ -40,7 +40,8 @@ type teacher struct {
 	config    *hf.Config
 	tokenizer *hf.Tokenizer
 	settings  *hf.Settings
-	lm        *ort.LM // nil until start
+	lm        *ort.LM     // nil until start
+	decoder   ort.Decoder // nil until startDecoder
 	flags     *teacherFlags
 }
 
@@ -76,12 +77,32 @@ func (f *teacherFlags) loadLibrary() (*ort.Library, error) {
 	return lib, nil
 }
 
-// start loads ONNX Runtime and the model, and holds the tokenizer against it.
+// start loads ONNX Runtime and the model to score with, and holds the tokenizer
+// against it.
 func (t *teacher) start(ctx context.Context) error {
+	return t.load(func(path string, opts ort.Options) (info ort.Info, err error) {
+		if t.lm, err = ort.Open(ctx, path, opts); err == nil {
+			info = t.lm.Info()
+		}
+		return info, err
+	})
+}
+
+// startDecoder does so with a model to write with.
+func (t *teacher) startDecoder(ctx context.Context) error {
+	return t.load(func(path string, opts ort.Options) (info ort.Info, err error) {
+		if t.decoder, err = ort.OpenDecoder(ctx, path, opts); err == nil {
+			info = t.decoder.Info()
+		}
+		return info, err
+	})
+}
+
+func (t *teacher) load(open func(path string, opts ort.Options) (ort.Info, error)) error {
 	if _, err := t.flags.loadLibrary(); err != nil {
 		return err
 	}
-	lm, err := ort.Open(ctx, t.files.Model, ort.Options{
+	info, err := open(t.files.Model, ort.Options{
 		Provider: t.flags.ep,
 		Device:   t.flags.device,
 		Threads:  t.flags.threads,
@@ -96,8 +117,7 @@ func (t *teacher) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	t.lm = lm
-	return t.checkVocab(lm.Info().Vocab)
+	return t.checkVocab(info.Vocab)
 }
 
 // checkVocab refuses a tokenizer that is not this model's. A model's logits are
@@ -131,6 +151,9 @@ func (t *teacher) maxLength(flag int) (int, error) {
 func (t *teacher) close() {
 	if t.lm != nil {
 		_ = t.lm.Close()
+	}
+	if t.decoder != nil {
+		_ = t.decoder.Close()
 	}
 	_ = t.tokenizer.Close()
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/ortscore/ortscore/io/dataset"
 	"github.com/ortscore/ortscore/model"
+	"github.com/ortscore/ortscore/rank"
 )
 
 // ui is the one place that prints. Results go to out; everything else goes to
@@ -57,6 +58,13 @@ func (u *ui) notes(notes []string) {
 	}
 }
 
+// noteWritten names the outputs of the files before an error, which stay.
+func (u *ui) noteWritten(files []filePair) {
+	for _, pair := range files {
+		u.notes([]string{"wrote " + pair.out + ", before the error"})
+	}
+}
+
 func (u *ui) section(title string) { u.print(title + "\n") }
 
 func (u *ui) fact(name, format string, args ...any) {
@@ -72,7 +80,7 @@ func (u *ui) summary(asJSON bool, r *report) {
 	if u.quiet || asJSON {
 		return
 	}
-	line := func(format string, args ...any) { fmt.Fprintf(u.err, "ortscore: "+format+"\n", args...) }
+	line := u.line
 	line("%s, %s scored: %s tokens in %s, %s tokens/s, %.1f%% padding", count(r.Rows, "row"), count(r.Passages, "passage"),
 		thousands(r.Tokens), seconds(r.Seconds), thousands(int(r.TokensPerSecond)), 100*share(r.Padding, r.Tokens+r.Padding))
 	if r.Passages > 0 {
@@ -93,12 +101,66 @@ func (u *ui) summary(asJSON bool, r *report) {
 	if r.Ignored > 0 {
 		line("%s with a history, whose pos and neg got no score", count(r.Ignored, "row"))
 	}
-	if r.Rejected > 0 {
-		line("%s rejected, see %s", count(r.Rejected, "row"), strings.Join(r.RejectedFiles, ", "))
+	u.written(r.Rejected, r.RejectedFiles, r.Outputs)
+}
+
+// line prints a line for a person.
+func (u *ui) line(format string, args ...any) { fmt.Fprintf(u.err, "ortscore: "+format+"\n", args...) }
+
+// lowMassShare is the share of lists on which a teacher that would rather write
+// something else is worth a note.
+const lowMassShare = 0.1
+
+// rankSummary prints what a run of rank did.
+func (u *ui) rankSummary(asJSON bool, r *rankReport) {
+	if asJSON {
+		data, _ := json.Marshal(r)
+		u.print(string(data) + "\n")
 	}
-	for _, path := range r.Outputs {
+	if low := share(r.LowMass, r.Lists); low > lowMassShare {
+		u.notes([]string{fmt.Sprintf("the teacher gives rankings a probability of %.3f on average, and less than %v in %.0f%% of the lists: it hardly follows the prompt",
+			r.Mass, rank.LowMass, 100*low)})
+	}
+	if u.quiet || asJSON {
+		return
+	}
+	u.line("%s, %s ranked in %s: %s of %s tokens, in %s", count(r.Rows, "row"), count(r.Passages, "passage"), count(r.Lists, "list"),
+		count(r.Lists, "prompt"), thousands(r.PromptTokens), seconds(r.Seconds))
+	if r.RowSteps > 0 {
+		u.line("%s, %s for one answer each: the rankings written out take %s, %.0f%% are saved", count(r.Steps, "step"),
+			thousands(r.RowSteps), thousands(r.FullTokens), 100*(1-share(r.RowSteps, r.FullTokens)))
+	}
+	if r.Labelled > 0 {
+		u.line("a positive comes first in %d of %s, the passage that is shown first in %d of %s", r.PosFirst, count(r.Labelled, "row"), r.ShownFirst, count(r.Shown, "ranking"))
+	}
+	if r.Disagreement > 0 {
+		u.line("permutations disagree in %.1f%% of the pairs of passages", 100*r.Disagreement)
+	}
+	if r.Malformed > 0 {
+		p := r.Repairs
+		u.line("%d of %s malformed (%.1f%%): missing %d, duplicate %d, out of range %d, wrong form %d, no ranking %d", r.Malformed, count(r.Lists, "list"),
+			100*share(r.Malformed, r.Lists), p.Missing, p.Duplicate, p.OutOfRange, p.WrongForm, p.Refusal)
+	}
+	if r.CutPassages > 0 {
+		u.line("%s cut to fit", count(r.CutPassages, "passage"))
+	}
+	if r.OneSided > 0 {
+		u.line("%s without pos or without neg, on which FlagEmbedding's fine-tuning fails", count(r.OneSided, "row"))
+	}
+	if r.EqualScores > 0 {
+		u.line("%s without a ranking, with equal scores", count(r.EqualScores, "row"))
+	}
+	u.written(r.Rejected, r.RejectedFiles, r.Outputs)
+}
+
+// written names the files that a run leaves behind.
+func (u *ui) written(rejected int, rejectedFiles, outputs []string) {
+	if rejected > 0 {
+		u.line("%s rejected, see %s", count(rejected, "row"), strings.Join(rejectedFiles, ", "))
+	}
+	for _, path := range outputs {
 		if path != dataset.Stdin {
-			line("wrote %s", path)
+			u.line("wrote %s", path)
 		}
 	}
 }
@@ -115,6 +177,19 @@ func (u *ui) preview(p *preview) {
 	if p.count.Rows+p.count.Bad > 0 {
 		u.fact("work", "%s, %d bad, %s, %s", count(p.count.Rows, "row"), p.count.Bad, count(p.count.Passages, "passage"), count(p.count.Sequences, "sequence"))
 		u.fact("estimate", "%s tokens, %.3g floating point operations", thousands(int(p.tokens)), p.flops)
+	}
+	u.fact("would write", "%s", p.pair.out)
+}
+
+// rankPreview prints what rank --dry-run found out about one file.
+func (u *ui) rankPreview(p *rankPreview) {
+	u.section(p.pair.in)
+	if p.first != nil {
+		u.fact("first prompt", "line %d, %s", p.line, count(p.first.N, "passage"))
+		u.print("    " + strings.ReplaceAll(p.first.Text, "\n", "\n    ") + "\n")
+	}
+	if p.count.Rows+p.count.Bad > 0 {
+		u.fact("work", "%s, %d bad, %s, %s", count(p.count.Rows, "row"), p.count.Bad, count(p.count.Passages, "passage"), count(p.count.Lists, "list"))
 	}
 	u.fact("would write", "%s", p.pair.out)
 }

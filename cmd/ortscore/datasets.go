@@ -1,0 +1,95 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/pflag"
+)
+
+// datasetFlags name datasets in the layout of FlagEmbedding's Reinforced-IR: a
+// folder for each, with a train.jsonl.
+type datasetFlags struct {
+	path, output string
+	names        []string
+}
+
+func (f *datasetFlags) add(fs *pflag.FlagSet) {
+	fs.StringVar(&f.path, "dataset-path", "", "a `folder` of datasets, NAME/train.jsonl, in place of input files")
+	fs.StringVar(&f.output, "output-dir", "", "the `folder` that NAME/train.jsonl is written to; what is there already is read in place of the dataset's own and replaced")
+	fs.StringSliceVar(&f.names, "dataset-name", nil, "the datasets (default all in --dataset-path)")
+	fs.Lookup("dataset-name").DefValue = "" // help would show []
+}
+
+// given says whether datasets are meant, and not files.
+func (f *datasetFlags) given() bool { return f.path != "" || f.output != "" || len(f.names) > 0 }
+
+const trainFile = "train.jsonl"
+
+// datasets gives every dataset its output. What stands there is replaced.
+func (f *datasetFlags) datasets(files *fileFlags, inputs []string) ([]filePair, error) {
+	switch {
+	case f.path == "":
+		return nil, fmt.Errorf("--dataset-path: want a folder for --output-dir and --dataset-name, got none")
+	case f.output == "":
+		return nil, fmt.Errorf("--output-dir: want a folder for --dataset-path, got none")
+	case len(inputs) > 0 || files.out != "":
+		return nil, fmt.Errorf("--dataset-path: want datasets or files, got both")
+	}
+	names, err := f.list()
+	if err != nil {
+		return nil, err
+	}
+	files.force = true
+	var pairs []filePair
+	for _, name := range names {
+		out := filepath.Join(f.output, name, trainFile)
+		in := out
+		if _, err := os.Stat(out); errors.Is(err, fs.ErrNotExist) {
+			in = filepath.Join(f.path, name, trainFile)
+		}
+		pairs = append(pairs, filePair{in, out})
+	}
+	return pairs, nil
+}
+
+// list returns the names that were given, or those of all folders with a
+// train.jsonl, in order.
+func (f *datasetFlags) list() ([]string, error) {
+	if len(f.names) > 0 {
+		for _, name := range f.names {
+			if name != filepath.Base(name) || strings.HasPrefix(name, ".") {
+				return nil, fmt.Errorf("--dataset-name: want a name, got %q", name)
+			}
+		}
+		return f.names, nil
+	}
+	found, err := os.ReadDir(f.path)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, entry := range found {
+		if _, err := os.Stat(filepath.Join(f.path, entry.Name(), trainFile)); err == nil {
+			names = append(names, entry.Name())
+		}
+	}
+	if len(names) == 0 {
+		return nil, fmt.Errorf("%s: want folders with a %s, got none", f.path, trainFile)
+	}
+	return names, nil
+}
+
+// makeFolder makes the folder of an output, and returns what takes it away again
+// while it is empty.
+func makeFolder(out string) (undo func(), err error) {
+	dir := filepath.Dir(out)
+	if _, err := os.Stat(dir); err == nil {
+		return func() {}, nil
+	}
+	return func() { _ = os.Remove(dir) }, os.MkdirAll(dir, 0o777)
+}

@@ -1,0 +1,51 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/spf13/pflag"
+)
+
+// fileFlags say what is read and written, and what is shown of it.
+type fileFlags struct {
+	in            []string
+	out, saveName string
+	onError       string
+	force         bool
+	limit         int
+	dryRun        bool
+	quiet, json   bool
+
+	keepsRejects bool // rows can be rejected with --on-error stop as well
+}
+
+// filePair is an input with its output; - stands for the standard streams.
+type filePair struct{ in, out string }
+
+// add adds the flags. onError are the words that --on-error takes, the default
+// first.
+func (f *fileFlags) add(fs *pflag.FlagSet, onError ...string) {
+	f.onError = onError[0]
+	fs.StringArrayVar(&f.in, "in", nil, "an input `file`, as well as those in the arguments; - for standard input (seed name: --eval_data)")
+	fs.StringVar(&f.out, "out", "", "the output `file` (default {stem}.scored.{save-name}{ext} beside the input)")
+	fs.StringVar(&f.saveName, "save-name", "", "the model's `name` in the output's name (default the model folder's)")
+	fs.Var(word[string]{&f.onError, oneOf(onError...)}, "on-error", "at a bad row: stop, or skip it into {out}.rejected.jsonl")
+	fs.BoolVar(&f.force, "force", false, "replace an output that exists")
+	fs.Var(atLeast{&f.limit, 0}, "limit", "score only the first `n` rows of each file")
+	fs.BoolVar(&f.dryRun, "dry-run", false, "show the first row's text and an estimate of the work, and score nothing")
+	fs.BoolVar(&f.quiet, "quiet", false, "no progress and no summary")
+	fs.BoolVar(&f.json, "json", false, "write the summary as JSON to standard output")
+}
+
+// begin settles what is shown, and lists the inputs.
+func (f *fileFlags) begin(ui *ui, args []string) ([]string, error) {
+	ui.quiet = f.quiet
+	if f.dryRun && f.json {
+		return nil, fmt.Errorf("--json: want a run that scores, got --dry-run")
+	}
+	return append(slices.Clone(f.in), args...), nil
+}
+
+// rejects says whether an output may have a file of rejected rows.
+func (f *fileFlags) rejects() bool { return f.keepsRejects || f.onError != "stop" }
