@@ -62,7 +62,7 @@ fuzz: $(LIB)/libtokenizers.a $(VENV)/.test ## fuzz each target for FUZZTIME (def
 .PHONY: bench
 bench: build $(TEACHER)/model.onnx ## the command against the model alone, 32 prompts at once against one by one: 15 minutes
 	go test -run '^$$' -bench CommandAgainstModel -benchtime 3x -timeout 30m ./cmd/ortscore
-	go test -run '^$$' -bench Decode -benchtime 1x -timeout 30m ./ort
+	go test -run '^$$' -bench 'Decode|Refill' -benchtime 1x -timeout 30m ./ort
 
 .PHONY: malformed
 malformed: build $(TEACHER)/model.onnx ## count the malformed among 1,000 rankings, constrained and free: 30 minutes

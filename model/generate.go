@@ -13,13 +13,12 @@ type Generator struct {
 	Limits   Limits // Tokens of one prefill, padding included; Rows that are decoded side by side
 	Sampling Sampling
 	Stops    []int32 // tokens that end a text, such as EOS; they are not part of it
+	// CacheTokens bounds the tokens that the cache has room for: its rows times the
+	// longest text. One row is always there; 0 for no bound.
+	CacheTokens int
 
 	// OnStep, if set, is called after each forward, on the caller's goroutine.
 	OnStep func(StepStats)
-
-	// waves has a row wait until all rows beside it have ended, even where the
-	// decoder would take a new one at once.
-	waves bool
 }
 
 // Prompt is a text to go on from.
@@ -90,22 +89,22 @@ func (g *Generator) Generate(ctx context.Context, prompts []Prompt) ([]Generated
 // generation is one call of Generate.
 type generation struct {
 	*Generator
-	traits Traits
-	queue  []*writer // not yet begun
-	rows   []*writer // by the decoder's row; nil where it is free
-	live   int
-	out    []Generated
+	traits   Traits
+	queue    []*writer // not yet begun
+	rows     []*writer // by the decoder's row; nil where it is free
+	capacity int       // tokens that a row of the cache has room for
+	live     int
+	out      []Generated
 }
 
 // turn fills free rows, where it is time to, and takes one step.
 func (g *generation) turn(ctx context.Context) error {
-	refill := g.traits.Refill && !g.waves
-	if g.live == 0 && (!refill || g.rows == nil) {
-		if err := g.open(refill); err != nil {
+	if g.live == 0 && (!g.traits.Refill || g.rows == nil || g.tooRoomy()) {
+		if err := g.open(); err != nil {
 			return err
 		}
 	}
-	if refill || g.live == 0 {
+	if g.live == 0 || g.traits.Refill && !g.tooRoomy() {
 		if err := g.fill(ctx); err != nil {
 			return err
 		}
@@ -116,26 +115,47 @@ func (g *generation) turn(ctx context.Context) error {
 	return g.step(ctx)
 }
 
-// open makes room for the rows of the next wave or, where rows are refilled, of
-// all that is in the queue.
-func (g *generation) open(all bool) error {
-	n := len(g.queue)
-	for _, most := range []int{g.Limits.Rows, g.traits.MaxRows} {
-		if most > 0 {
-			n = min(n, most)
+// tooRoomy says that long texts have left the cache with fewer rows than those to
+// come could have: it is better to let the last of them end, and to begin anew.
+func (g *generation) tooRoomy() bool {
+	return len(g.queue) > len(g.rows) && len(g.rows) < g.mostRows() && 2*longest(g.queue) <= g.capacity
+}
+
+// mostRows is how many rows there may be, whatever the texts' length.
+func (g *generation) mostRows() int {
+	most := len(g.queue)
+	for _, bound := range []int{g.Limits.Rows, g.traits.MaxRows} {
+		if bound > 0 {
+			most = min(most, bound)
 		}
 	}
+	return most
+}
+
+// longest returns the tokens of the longest text, prompt and answer.
+func longest(queue []*writer) int {
+	most := 0
+	for _, w := range queue {
+		most = max(most, len(w.prompt.Tokens)+w.prompt.MaxNew)
+	}
+	return most
+}
+
+// open makes room for the rows of the next wave or, where rows are refilled, of
+// all that is in the queue.
+func (g *generation) open() error {
+	n := g.mostRows()
+	coming := g.queue
+	if !g.traits.Refill {
+		coming = g.queue[:n]
+	}
+	g.capacity = longest(coming)
+	if g.CacheTokens > 0 {
+		n = max(1, min(n, g.CacheTokens/g.capacity))
+	}
 	g.rows = make([]*writer, n)
-	coming := g.queue[:n]
-	if all {
-		coming = g.queue
-	}
-	width, capacity := 0, 0
-	for _, w := range coming {
-		width = max(width, len(w.prompt.Tokens))
-		capacity = max(capacity, len(w.prompt.Tokens)+w.prompt.MaxNew)
-	}
-	return g.Decoder.Reset(n, width, capacity)
+	// The queue begins with the longest prompt.
+	return g.Decoder.Reset(n, len(g.queue[0].prompt.Tokens), g.capacity)
 }
 
 // fill puts prompts from the queue into the free rows, neighbouring rows

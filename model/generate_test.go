@@ -193,6 +193,34 @@ func TestGenerateRefills(t *testing.T) {
 	require.Equal(t, [][2]int{{0, 2}, {0, 2}, {0, 2}}, d.Prefills)
 }
 
+// The cache holds no more tokens than it may, and gets more rows again once the
+// long texts are gone.
+func TestGenerateBoundsTheCache(t *testing.T) {
+	var prompts []model.Prompt
+	for i := range 12 {
+		p := model.Prompt{Tokens: []int32{int32(i)}, MaxNew: 3}
+		if i == 5 || i == 7 {
+			p.Tokens = slices.Repeat(p.Tokens, 29)
+		}
+		prompts = append(prompts, p)
+	}
+	for _, refill := range []bool{true, false} {
+		d := decoderOf(model.Traits{Refill: refill})
+		got := generate(t, &model.Generator{Decoder: d, Limits: model.Limits{Rows: 6, Tokens: 100}, CacheTokens: 64}, prompts)
+		for i, p := range prompts {
+			requireGenerated(t, byHand(t, p), got[i], fmt.Sprint(i))
+		}
+		require.Equal(t, 2, d.Resets[0], "64 tokens are two of 32")
+		require.Equal(t, 6, d.Resets[1], "then six of 4")
+		for i, rows := range d.Resets {
+			require.LessOrEqual(t, rows*d.Capacities[i], 64)
+		}
+		d = decoderOf(model.Traits{Refill: refill})
+		generate(t, &model.Generator{Decoder: d, CacheTokens: 1}, prompts[:3])
+		require.Equal(t, 1, d.Resets[0], "one row there always is")
+	}
+}
+
 func TestGenerateDone(t *testing.T) {
 	p := texts(1, nil)[0]
 	p.MaxNew = 9

@@ -22,8 +22,8 @@ def main() -> None:
         for line in lines:
             row = json.loads(line)
             passages = row["pos"] + row["neg"]
-            ranked = sorted(
-                zip(row["teacher_scores"], passages, strict=True), reverse=True)
+            scores = row.get("teacher_scores") or row["pos_scores"] + row["neg_scores"]
+            ranked = sorted(zip(scores, passages, strict=True), reverse=True)
             (best, top), (worst, bottom) = ranked[0], ranked[-1]
             print(f"{short(row['query'], 44)}  {short(top, 36)} {best:7.3f}  "
                   f"{short(bottom, 36)} {worst:7.3f}")

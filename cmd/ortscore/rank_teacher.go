@@ -32,10 +32,11 @@ type decodeFlags struct {
 	stop                      []string
 	maxTokens                 int
 	batchTokens, batchSize    int
+	cacheTokens               int
 }
 
 func (f *decodeFlags) add(fs *pflag.FlagSet) {
-	f.decode, f.topP, f.repeat, f.batchTokens, f.batchSize = constrainedDecoding, 1, 1, 1024, 16
+	f.decode, f.topP, f.repeat, f.batchTokens, f.batchSize, f.cacheTokens = constrainedDecoding, 1, 1, 1024, 16, 32768
 	fs.Var(word[decoding]{&f.decode, oneOf(constrainedDecoding, freeDecoding)}, "decode", "what a local teacher may write: constrained to a ranking, or free")
 	fs.Var(within{&f.temperature, 0, math.Inf(1)}, "temperature", "of sampling; 0 takes the likeliest token")
 	fs.Var(within{&f.topP, math.SmallestNonzeroFloat64, 1}, "top-p", "the share of probability that is sampled from")
@@ -45,6 +46,7 @@ func (f *decodeFlags) add(fs *pflag.FlagSet) {
 	fs.Var(atLeast{&f.maxTokens, 0}, "max-tokens", fmt.Sprintf("tokens of an answer (default %d; constrained, what a ranking takes)", freeTokens))
 	fs.Var(atLeast{&f.batchTokens, 1}, "batch-tokens", "prompt tokens that are read at once, padding included")
 	fs.Var(atLeast{&f.batchSize, 1}, "batch-size", "answers that are written side by side")
+	fs.Var(atLeast{&f.cacheTokens, 1}, "cache-tokens", "tokens that the cache has room for, over all answers side by side")
 }
 
 // freeTokens is the default of --max-tokens where anything may be written.
@@ -149,11 +151,12 @@ func (l *localRanker) start(ctx context.Context, ui *ui) error {
 	}
 	ui.notes(append(l.decoder.Info().Notes, l.settings.Notes...))
 	l.local.Generator = &model.Generator{
-		Decoder:  l.decoder,
-		Limits:   model.Limits{Tokens: f.batchTokens, Rows: f.batchSize},
-		Sampling: model.Sampling{Temperature: f.temperature, TopP: f.topP, RepetitionPenalty: f.repeat},
-		Stops:    l.stops,
-		OnStep:   l.ranking.stats.step,
+		Decoder:     l.decoder,
+		Limits:      model.Limits{Tokens: f.batchTokens, Rows: f.batchSize},
+		Sampling:    model.Sampling{Temperature: f.temperature, TopP: f.topP, RepetitionPenalty: f.repeat},
+		Stops:       l.stops,
+		CacheTokens: f.cacheTokens,
+		OnStep:      l.ranking.stats.step,
 	}
 	return nil
 }

@@ -13,9 +13,10 @@ type Decoder struct {
 	model.Recompute
 	Has model.Traits
 
-	Resets   []int       // rows
-	Prefills [][2]int    // first row and number of prompts
-	Steps    [][][]int32 // what each step was given
+	Capacities []int       // of each reset
+	Resets     []int       // rows
+	Prefills   [][2]int    // first row and number of prompts
+	Steps      [][][]int32 // what each step was given
 }
 
 // Traits implements model.Decoder.
@@ -24,6 +25,7 @@ func (d *Decoder) Traits() model.Traits { return d.Has }
 // Reset implements model.Decoder.
 func (d *Decoder) Reset(rows, width, capacity int) error {
 	d.Resets = append(d.Resets, rows)
+	d.Capacities = append(d.Capacities, capacity)
 	return d.Recompute.Reset(rows, width, capacity)
 }
 
