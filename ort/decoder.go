@@ -40,7 +40,7 @@ func OpenDecoder(ctx context.Context, path string, opts Options) (Decoder, error
 	if err := d.begin(path, opts); err != nil {
 		return nil, err
 	}
-	err := d.tried(ctx, path, d.probe)
+	err := tried(ctx, path, d, d.probe)
 	var bad *cacheError
 	switch {
 	case errors.As(err, &bad):

@@ -96,6 +96,20 @@ func TestDecodingWithoutACache(t *testing.T) {
 	require.Equal(t, written(t, d, model.Limits{Rows: 1}, model.Sampling{}, in), written(t, d, model.Limits{Tokens: 64}, model.Sampling{}, in))
 }
 
+// A graph whose cache gives the keys of one layer to another is found out before
+// it writes a word, whichever way it keeps them.
+func TestCacheThatDisagrees(t *testing.T) {
+	in := prompts(6)
+	for name, plain := range map[string]string{"tiny-badcache": "tiny-gqa", "tiny-badcache-explicit": "tiny-explicit"} {
+		d := openDecoder(t, name)
+		require.Equal(t, CacheNone, d.Info().Cache, name)
+		require.Len(t, d.Info().Notes, 1, name)
+		require.Regexp(t, `^the graph's cache changes the logits by \d.*: every step reads the whole text again`, d.Info().Notes[0])
+		want := written(t, &model.Recompute{Forwarder: openFixture(t, plain, Options{})}, model.Limits{Rows: 1}, model.Sampling{}, in)
+		require.Equal(t, want, written(t, d, model.Limits{Tokens: 64}, model.Sampling{}, in), name)
+	}
+}
+
 func TestDecodingStops(t *testing.T) {
 	for _, name := range []string{"tiny-gqa", "tiny-explicit", "tiny-rawnames"} {
 		d := openDecoder(t, name)

@@ -63,7 +63,7 @@ func Open(ctx context.Context, path string, opts Options) (*LM, error) {
 	for _, past := range lm.info.Convention.Past {
 		lm.past = append(lm.past, emptyPast(past.Type, lm.info.KVHeads, lm.info.HeadDim))
 	}
-	if err := lm.tried(ctx, path, lm.probe); err != nil {
+	if err := tried(ctx, path, lm, lm.probe); err != nil {
 		return nil, err
 	}
 	return lm, nil

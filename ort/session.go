@@ -3,6 +3,7 @@ package ort
 import (
 	"context"
 	"fmt"
+	"io"
 
 	onnx "github.com/yalue/onnxruntime_go"
 
@@ -36,8 +37,9 @@ func (s *session) read(path string, opts Options) error {
 	return nil
 }
 
-// tried runs a first probe of an open session, and closes it where that fails.
-func (s *session) tried(ctx context.Context, path string, probe func(context.Context) error) error {
+// tried runs the first probe of what was opened at path, and closes it where that
+// fails.
+func tried(ctx context.Context, path string, opened io.Closer, probe func(context.Context) error) error {
 	// A provider may start threads and handlers as late as its first run.
 	restore := saveSignals()
 	defer restore()
@@ -45,7 +47,7 @@ func (s *session) tried(ctx context.Context, path string, probe func(context.Con
 	if err == nil {
 		return nil
 	}
-	_ = s.Close()
+	_ = opened.Close()
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}

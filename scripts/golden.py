@@ -68,14 +68,19 @@ def main(argv: list[str]) -> int:
 
 def load(source: Path) -> tuple[Any, Tokenizer]:
     """The model in float32 and its tokenizer, both read by transformers."""
+    model = AutoModelForCausalLM.from_pretrained(**place(source), dtype=torch.float32)
     if source.is_dir():
-        model = AutoModelForCausalLM.from_pretrained(source, dtype=torch.float32)
         return model.eval(), Tokenizer.from_file(str(source / "tokenizer.json"))
-    place = {"pretrained_model_name_or_path": source.parent, "gguf_file": source.name}
-    model = AutoModelForCausalLM.from_pretrained(**place, dtype=torch.float32)
-    tokenizer = AutoTokenizer.from_pretrained(**place).backend_tokenizer
+    tokenizer = AutoTokenizer.from_pretrained(**place(source)).backend_tokenizer
     check_gguf(source, model, tokenizer)
     return model.eval(), tokenizer
+
+
+def place(source: Path) -> dict[str, Any]:
+    """What from_pretrained is told of a folder or a GGUF file."""
+    if source.is_dir():
+        return {"pretrained_model_name_or_path": source}
+    return {"pretrained_model_name_or_path": source.parent, "gguf_file": source.name}
 
 
 def check_gguf(source: Path, model: Any, tokenizer: Tokenizer) -> None:

@@ -75,7 +75,8 @@ def main() -> int:
 def tokens() -> list[dict[str, Any]]:
     """The ids of rendered texts."""
     texts = ["<|im_start|>user\nRank the sea.<|im_end|>\n<|im_start|>assistant\n",
-             "<|bos|>a <|im_end|><|im_end|>  b\n\n", "<s>[INST] the sea [/INST]", "no special token"]
+             "<|bos|>a <|im_end|><|im_end|>  b\n\n", "<s>[INST] the sea [/INST]",
+             "no special token"]
     return [{"tokenizer": name, "text": text, "ids": Tokenizer.from_file(
                 str(TESTDATA / name / "tokenizer.json")).encode(text, add_special_tokens=False).ids}
             for name in ("tiny-gqa", "tokenizers/bos-eos", "tokenizers/metaspace")
@@ -87,7 +88,8 @@ def render(source: str, conversation: list[Any], prompt: bool,
     """The outcome of a CASE, see above."""
     try:
         texts, _ = chat_template_utils.render_jinja_template(
-            [conversation], chat_template=source, add_generation_prompt=prompt, enable_thinking=False, **special)
+            [conversation], chat_template=source, add_generation_prompt=prompt,
+            enable_thinking=False, **special)
     except jinja2.TemplateError as err:
         return {"error": err.message if type(err) is jinja2.TemplateError else None}
     except (TypeError, AttributeError, ValueError, ZeroDivisionError, OverflowError):

@@ -105,6 +105,8 @@ def write_fixtures(out: Path) -> None:
         edit(write("tiny-lastlogits"), keep_last_logits)
         edit(write("tiny-numlogits", attention="explicit"), add_num_logits_to_keep)
         edit(write("tiny-rawnames", attention="explicit", use_cache=False), use_raw_names)
+        edit(write("tiny-badcache"), exchange_keys)
+        edit(write("tiny-badcache-explicit", attention="explicit"), exchange_keys)
     base = json.loads(byte_level_tokenizer())
     write_text(out / "tokenizers/bos-eos/tokenizer.json", dump_json(
         base | {"post_processor": bos_eos_template(("<|bos|>", 0), ("<|eos|>", 1))}))
@@ -276,10 +278,23 @@ def use_raw_names(graph: onnx.GraphProto) -> None:
         value.name = names[value.name]
         value.type.tensor_type.shape.dim[0].dim_param = "s0"
         value.type.tensor_type.shape.dim[1].dim_param = "s1"
+    rename(graph, names)
+
+
+def rename(graph: onnx.GraphProto, names: dict[str, str]) -> None:
+    """New names for what nodes read and write; the graph's inputs and outputs keep theirs."""
     for node in graph.node:
         for values in (node.input, node.output):
             for i, value in enumerate(values):
                 values[i] = names.get(value, value)
+
+
+def exchange_keys(graph: onnx.GraphProto) -> None:
+    """The keys of the two layers given out under each other's names: a cache that lies.
+
+    The outputs keep their order and shapes, and without a past the logits are the plain model's.
+    """
+    rename(graph, {"present.0.key": "present.1.key", "present.1.key": "present.0.key"})
 
 
 def write_text(path: Path, text: str) -> None:

@@ -104,6 +104,22 @@ def test_variants_agree_with_the_plain_model():
         np.testing.assert_allclose(got, want[:, -keep:], atol=1e-5)
 
 
+@pytest.mark.parametrize(("fixture", "plain"), [
+    ("tiny-badcache", "tiny-gqa"), ("tiny-badcache-explicit", "tiny-explicit")])
+def test_a_bad_cache_shows_only_once_it_is_read(fixture, plain):
+    bad, good = Model(TESTDATA / fixture), Model(TESTDATA / plain)
+    logits, present = bad.run([[40, 77, 301]])
+    want, want_present = good.run([[40, 77, 301]])
+    np.testing.assert_array_equal(logits, want)
+    for got, other in ((0, 1), (1, 0)):
+        at = "past_key_values.{}.{}".format
+        np.testing.assert_array_equal(present[at(got, "key")], want_present[at(other, "key")])
+        np.testing.assert_array_equal(present[at(got, "value")], want_present[at(got, "value")])
+    mask = np.ones((1, 4), np.int64)
+    change = (bad.run([[12]], mask, present)[0] - good.run([[12]], mask, want_present)[0])
+    assert np.abs(change).max() > 1
+
+
 def test_tokenizer_fixtures():
     def tokens(name, text):
         return Tokenizer.from_file(str(TESTDATA / "tokenizers" / name / "tokenizer.json")).encode(
