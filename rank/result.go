@@ -18,7 +18,8 @@ func (j *Job) write(r *row, out Output, sum *Summary) error {
 		done := r.done()
 		if len(done) > 0 || j.EqualScores {
 			order, scores := j.result(r, done)
-			line, err := j.line(r.example, order, scores)
+			// Without a ranking there is nothing to relabel by.
+			line, err := scored(r.example, order, scores, j.Relabel && len(done) > 0)
 			if err != nil {
 				return err
 			}
@@ -64,12 +65,15 @@ func (j *Job) result(r *row, done []*ranking) (order []int, scores []float32) {
 	return order, Scores(j.Scores, order, MeanWorths(worths))
 }
 
-// line is the row with its scores and, to relabel it, with its passages anew.
-func (j *Job) line(ex *Example, order []int, scores []float32) ([]byte, error) {
+// scored is the row's line with its scores and, to relabel it, with its passages
+// anew.
+func scored(ex *Example, order []int, scores []float32, relabel bool) ([]byte, error) {
 	pos := ex.Pos
 	var fields []dataset.Field
-	if j.Relabel {
+	var drop []string
+	if relabel {
 		pos = 1
+		drop = []string{"teacher_scores"} // of nll: they go with the order before
 		fields = relabelled(ex, order)
 		ranked := make([]float32, len(order))
 		for place, i := range order {
@@ -80,7 +84,7 @@ func (j *Job) line(ex *Example, order []int, scores []float32) ([]byte, error) {
 	posScores, errPos := dataset.Floats(scores[:pos])
 	negScores, errNeg := dataset.Floats(scores[pos:])
 	fields = append(fields, dataset.Field{Name: "pos_scores", Value: posScores}, dataset.Field{Name: "neg_scores", Value: negScores})
-	return ex.Row.Splice(fields, nil), errors.Join(errPos, errNeg)
+	return ex.Row.Splice(fields, drop), errors.Join(errPos, errNeg)
 }
 
 // relabelled makes the first passage pos and the others neg, in the order of

@@ -24,7 +24,7 @@ type Job struct {
 	Passes           int // through all windows
 	Scores           Kind
 	Relabel          bool // the first passage becomes pos, the others neg
-	EqualScores      bool // for rows without a ranking; else they are rejected
+	EqualScores      bool // for rows without a ranking, which keep their labels; else they are rejected
 	SkipBad          bool // reject bad rows; else they end the run
 	Limit            int  // rows of a file that are ranked; 0 for all
 

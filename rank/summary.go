@@ -20,7 +20,8 @@ type Summary struct {
 	// is a ranking at all; LowMass counts lists with less than LowMass.
 	Mass    float64 `json:"mass"`
 	LowMass int     `json:"low_mass"`
-	// Disagreement is the mean over rows of what their permutations disagree in.
+	// Disagreement is the mean, over rows of several passages, of what their
+	// permutations disagree in.
 	Disagreement float64 `json:"disagreement"`
 
 	// PosFirst counts rows in which one of pos is ranked first, of Labelled rows
@@ -70,7 +71,7 @@ func (s *Summary) add(r *row, order []int, done []*ranking) {
 			}
 		}
 	}
-	if len(orders) > 1 {
+	if len(orders) > 1 && len(order) > 1 {
 		s.Disagreement = mean(s.Disagreement, s.permuted, Disagreement(orders), 1)
 		s.permuted++
 	}

@@ -85,9 +85,12 @@ func (l *Local) seed(list List) uint64 {
 }
 
 func (l *Local) read(list List, g model.Generated) (Reading, error) {
+	var nonFinite *model.NonFiniteError
 	switch {
-	case g.Err != nil:
+	case errors.As(g.Err, &nonFinite):
 		return Reading{Err: g.Err, Mass: 1}, nil
+	case g.Err != nil: // not this list's fault
+		return Reading{}, g.Err
 	case l.Grammar == nil:
 		text, err := l.text(g.Tokens)
 		return Reading{Ranking: Parse(l.Opening+text, list.N, l.First), Mass: 1, Text: text, Full: len(g.Tokens)}, err
@@ -150,11 +153,18 @@ func (r *Remote) Rank(ctx context.Context, lists []List) ([]Reading, error) {
 	}
 	readings := make([]Reading, len(lists))
 	for i, reply := range replies {
-		readings[i] = Reading{Ranking: Parse(reply.Text, lists[i].N, r.First), Mass: 1, Text: reply.Text,
-			Full: reply.CompletionTokens, Err: reply.Err}
-		if reply.Err == nil && strings.TrimSpace(reply.Text) == "" && reply.Finish != "" {
-			readings[i].Err = errors.New("want an answer, got none: " + reply.Finish)
-		}
+		readings[i] = r.read(lists[i], reply)
 	}
 	return readings, nil
+}
+
+func (r *Remote) read(list List, reply openai.Reply) Reading {
+	if reply.Err != nil { // it said nothing that could be repaired
+		return Reading{Err: reply.Err, Mass: 1}
+	}
+	out := Reading{Ranking: Parse(reply.Text, list.N, r.First), Mass: 1, Text: reply.Text, Full: reply.CompletionTokens}
+	if strings.TrimSpace(reply.Text) == "" && reply.Finish != "" {
+		out.Err = errors.New("want an answer, got none: " + reply.Finish)
+	}
+	return out
 }

@@ -12,14 +12,8 @@ for model; do
     report=$out/$(basename "$model").$decode.json
     status=0
     "$ortscore" rank --onnx "$model" --in "$out/lists.jsonl" --out "$out/ranked.jsonl" --force \
-      --decode $decode --max-tokens 64 --quiet --json >"$report" || status=$?
+      --decode $decode --max-tokens 64 --window 9 --step 4 --quiet --json >"$report" 2>/dev/null || status=$?
     test $status -eq 0 || test $status -eq 3 || exit $status
-    python3 -c '
-import json, sys
-name, decode, path = sys.argv[1:]
-r = json.load(open(path))
-share = 100 * r["malformed"] / r["lists"]
-print(f"{name:24} {decode:12} {r[\"malformed\"]:5} of {r[\"lists\"]} malformed ({share:.1f}%), no ranking in {r[\"no_ranking\"]}: {r[\"repairs\"]}")
-' "$(basename "$model")" $decode "$report"
+    python3 "$here/malformed_line.py" "$report" "$(basename "$model")" $decode
   done
 done

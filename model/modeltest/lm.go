@@ -49,6 +49,7 @@ func (lm *LM) Forward(ctx context.Context, b *model.Batch) (*model.Logits, error
 		}
 	}
 	l := &model.Logits{Rows: b.Rows, Width: b.Width, Vocab: lm.Vocab}
+	lm.makeRoom(l)
 	for r := range b.Rows {
 		state := seed
 		for t := range b.Width {
@@ -66,6 +67,18 @@ func (lm *LM) Forward(ctx context.Context, b *model.Batch) (*model.Logits, error
 		lm.After(b, l)
 	}
 	return l, nil
+}
+
+// makeRoom makes the slice that put fills.
+func (lm *LM) makeRoom(l *model.Logits) {
+	switch n := l.Rows * l.Width * l.Vocab; lm.Format {
+	case F32:
+		l.F32 = make([]float32, 0, n)
+	case BF16:
+		l.BF16 = make([]uint16, 0, n)
+	case F16:
+		l.F16 = make([]uint16, 0, n)
+	}
 }
 
 // put adds a number, which all formats hold exactly.

@@ -1,0 +1,218 @@
+package rank
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ortscore/ortscore/model"
+)
+
+// rankOne has a teacher rank one list.
+func rankOne(t *testing.T, teacher Teacher, l List) Reading {
+	t.Helper()
+	got, err := teacher.Rank(t.Context(), []List{l})
+	require.NoError(t, err)
+	require.Len(t, got, 1)
+	return got[0]
+}
+
+// None of a thousand rankings that a model with no idea of the task writes
+// through the grammar is malformed.
+func TestConstrainedRankingsAreWhole(t *testing.T) {
+	firsts := map[int]int{} // how often each passage of lists of 20 is the first
+	for _, first := range []int{0, 1} {
+		l := constrained(t, toyLM(), first)
+		l.Generator.Limits = model.Limits{Rows: 8, Tokens: 4096}
+		var lists []List
+		for i := range 500 {
+			n := 2 + i%19
+			lists = append(lists, List{Text: fmt.Sprintf("%d %d\n", first, i), N: n})
+		}
+		readings, err := l.Rank(t.Context(), lists)
+		require.NoError(t, err)
+		for i, r := range readings {
+			n := lists[i].N
+			require.NoError(t, r.Err)
+			require.Zero(t, r.Repairs)
+			require.Empty(t, r.Text)
+			require.Equal(t, n, r.Found)
+			require.ElementsMatch(t, InputOrder.Order(lettered(n), 0, 0), r.Order)
+			text := Format(r.Order, first)
+			require.Equal(t, read(r.Order, n, Repairs{}), Parse(text, n, first))
+			require.Equal(t, len(text)+1, r.Full)
+			require.Len(t, r.Confidence, n)
+			for _, p := range r.Confidence {
+				require.True(t, p > 0 && p <= 1, "%v", r.Confidence)
+			}
+			require.True(t, r.Mass > 0 && r.Mass < 0.2, "a model of 257 words that knows no ranking: %v", r.Mass)
+			if n == 20 {
+				firsts[r.Order[0]]++
+			}
+		}
+	}
+	require.Greater(t, len(firsts), 10, "the model chooses, not the grammar")
+}
+
+// What free decoding makes of texts, where it stops, and what is left unread.
+func TestFreeDecoding(t *testing.T) {
+	whole := func(order ...int) Ranking { return read(order, len(order), Repairs{}) }
+	for _, c := range []struct {
+		name, answer string
+		change       func(l *Local)
+		text         string
+		want         Ranking
+		forwards     int
+	}{
+		{"to its own end", "[2] > [0]", nil, "[2] > [0]", read([]int{2, 0, 1}, 2, Repairs{Missing: 1}), 10},
+		{"to a whole ranking", "[2] > [0] > [1] > [1] and so on", nil, "[2] > [0] > [1]", whole(2, 0, 1), 15},
+		{"to a token that goes on behind the bracket", "[2] > [0] > [1] > [1]", func(l *Local) {
+			decode := l.Decode
+			l.Decode = func(ids []int32) (string, error) {
+				text, err := decode(ids)
+				return strings.ReplaceAll(text, "]", "] "), err
+			}
+		}, "[2]  > [0]  > [1] ", whole(2, 0, 1), 15},
+		{"behind prose", "By [0] and [1]: [2] > [0] > [1].", nil, "By [0] and [1]: [2] > [0] > [1]", whole(2, 0, 1), 31},
+		{"not in thinking", "<think>[0] > [1] > [2]</think>[2] > [0] > [1]!", nil, "<think>[0] > [1] > [2]</think>[2] > [0] > [1]", whole(2, 0, 1), 45},
+		{"not in thinking that the prompt opens", "[0] > [1] > [2]</think>[2] > [0] > [1]!", func(l *Local) { l.Opening = "<think>\n" },
+			"[0] > [1] > [2]</think>[2] > [0] > [1]", whole(2, 0, 1), 38},
+		{"thinking without an end", "[0] > [1] > [2]", func(l *Local) { l.Opening = "<think>\n" }, "[0] > [1] > [2]",
+			read([]int{0, 1, 2}, 0, Repairs{Missing: 3, Refusal: 1}), 16},
+		{"at a stop string", "[2] > [0]\n\n[1] is last", func(l *Local) { l.Stop = []string{"last", "\n\n"} }, "[2] > [0]", read([]int{2, 0, 1}, 2, Repairs{Missing: 1}), 11},
+		{"at a stop string inside a ranking", "[2] > [0] > [1]", func(l *Local) { l.Stop = []string{"0] >"} }, "[2] > [", read([]int{2, 0, 1}, 1, Repairs{Missing: 2}), 11},
+		{"at its most tokens", "[2] > [0] > [1]", func(l *Local) { l.MaxNew = 14 }, "[2] > [0] > [1", read([]int{2, 0, 1}, 2, Repairs{Missing: 1}), 14},
+		{"from another first", "[3] > [1] > [2].", func(l *Local) { l.First = 1 }, "[3] > [1] > [2]", whole(2, 0, 1), 15},
+		{"from the wrong first", "[3] > [1] > [2]", nil, "[3] > [1] > [2]", read([]int{1, 2, 0}, 2, Repairs{Missing: 1, OutOfRange: 1}), 16},
+		{"in another form", "[2], [0], [1].", nil, "[2], [0], [1].", read([]int{2, 0, 1}, 3, Repairs{WrongForm: 2}), 15},
+		{"nothing", "", nil, "", read([]int{0, 1, 2}, 0, Repairs{Missing: 3, Refusal: 1}), 1},
+	} {
+		model := says(c.answer)
+		l := free(model)
+		if c.change != nil {
+			c.change(l)
+		}
+		got := rankOne(t, l, List{Text: "p", N: 3})
+		require.Equal(t, Reading{Ranking: c.want, Mass: 1, Text: c.text, Full: got.Full}, got, c.name)
+		require.Equal(t, c.forwards, model.forwards, c.name)
+	}
+}
+
+// The repairs of many texts add up in the summary, and each text that needed one
+// is malformed once.
+func TestFreeRepairsAreCounted(t *testing.T) {
+	answers := map[string]string{
+		"a": "[1] > [0] > [2]",
+		"b": "[1] > [1] > [1] > [7]",
+		"c": "[1]",
+		"d": "[2, 1, 0]",
+		"e": "Sorry.",
+	}
+	l := free(&script{sure: 20, answer: func(prompt string) string { return answers[prompt[:1]] }})
+	j := newJob(t, l)
+	j.EqualScores = true
+	var in []string
+	for query := range answers {
+		in = append(in, strings.Replace(numbered(1, 2, 3), `"q"`, `"`+query+`"`, 1))
+	}
+	_, sum := runJob(t, j, in...)
+	require.Equal(t, Repairs{Missing: 2 + 2 + 3, Duplicate: 2, OutOfRange: 1, WrongForm: 3, Refusal: 1}, sum.Repairs)
+	require.Equal(t, []int{5, 4, 1, 1}, []int{sum.Lists, sum.Malformed, sum.EqualScores, sum.NoRanking})
+	require.Equal(t, 15+21+3+9+6, sum.FullTokens, "what was written")
+	require.Equal(t, 1., sum.Mass)
+}
+
+// The text's end is not part of a ranking, and stops no grammar.
+func TestStopTokens(t *testing.T) {
+	model := says("[2]")
+	got := rankOne(t, free(model), List{Text: "p", N: 3})
+	require.Equal(t, "[2]", got.Text)
+	got = rankOne(t, constrained(t, model, 0), List{Text: "p", N: 3})
+	require.Equal(t, []int{2, 0, 1}, got.Order, "the lowest of those the model likes alike")
+}
+
+// Each list gets what it alone would get, wherever it stands, drawn or not.
+func TestLocalRanksListsApart(t *testing.T) {
+	for _, l := range []*Local{free(rambler()), constrained(t, toyLM(), 0)} {
+		l.Generator.Sampling, l.Seed, l.MaxNew = model.Sampling{Temperature: 20}, 7, 40
+		lists := []List{{"one", 3}, {"two, longer", 5}, {"three", 2}, {"one", 3}}
+		together, err := l.Rank(t.Context(), lists)
+		require.NoError(t, err)
+		for i, list := range lists {
+			require.Equal(t, together[i], rankOne(t, l, list))
+		}
+		require.Equal(t, together[0], together[3])
+		l.Seed = 8
+		other, err := l.Rank(t.Context(), lists)
+		require.NoError(t, err)
+		require.NotEqual(t, together, other)
+	}
+}
+
+// Texts with the same words draw apart: a seed of their own, not one for all.
+func TestLocalSeedsDiffer(t *testing.T) {
+	l := constrained(t, says(""), 0) // likes all passages alike
+	l.Generator.Sampling.Temperature = 1
+	var lists []List
+	for i := range 30 {
+		lists = append(lists, List{fmt.Sprint(i), 9})
+	}
+	readings, err := l.Rank(t.Context(), lists)
+	require.NoError(t, err)
+	firsts := map[int]bool{}
+	for _, r := range readings {
+		firsts[r.Order[0]] = true
+	}
+	require.Greater(t, len(firsts), 5)
+}
+
+// A list whose logits are not finite has no ranking, and the others have theirs.
+func TestLocalNotFinite(t *testing.T) {
+	lists := []List{{"one", 3}, {"two ~", 3}, {"three", 3}}
+	for name, of := range map[string]func(f model.Forwarder) *Local{
+		"free":        free,
+		"constrained": func(f model.Forwarder) *Local { return constrained(t, f, 0) },
+	} {
+		got, err := of(nanOn("~")).Rank(t.Context(), lists)
+		require.NoError(t, err)
+		require.EqualError(t, got[1].Err, notFinite)
+		require.Equal(t, Reading{Err: got[1].Err, Mass: 1}, got[1], name)
+		want, err := of(toyLM()).Rank(t.Context(), slices.Delete(slices.Clone(lists), 1, 2))
+		require.NoError(t, err)
+		require.Equal(t, want, []Reading{got[0], got[2]}, name)
+	}
+}
+
+// What befalls the frame or the tokenizer ends the run.
+func TestLocalErrors(t *testing.T) {
+	broken := errors.New("want a tokenizer, got none")
+	lm := toyLM()
+	l := free(lm)
+	l.Decode = func([]int32) (string, error) { return "", broken }
+	_, err := l.Rank(t.Context(), []List{{"p", 2}})
+	require.Equal(t, broken, err)
+	require.Len(t, lm.Batches, 1, "and at once")
+	lm = toyLM()
+	l = constrained(t, lm, 0)
+	l.Frame = func(string) ([]int32, error) { return nil, broken }
+	_, err = l.Rank(t.Context(), []List{{"p", 2}})
+	require.Equal(t, broken, err)
+	require.Empty(t, lm.Batches)
+}
+
+// A grammar asks for choices alone: a list of three takes two forwards, and one
+// more token than those is never read.
+func TestConstrainedForwards(t *testing.T) {
+	model := says("[2] > [0]")
+	rankOne(t, constrained(t, model, 0), List{Text: "p", N: 3})
+	require.Equal(t, 3, model.forwards, "at the bracket, and at two choices")
+	model = says("[2] > [0]")
+	l := constrained(t, model, 0)
+	_, sum := runJob(t, newJob(t, l), numbered(1, 2), numbered(1, 2), numbered(1, 2))
+	require.Equal(t, 2, model.forwards, "side by side")
+	require.Equal(t, 3*(len("[1] > [0]")+1), sum.FullTokens)
+}

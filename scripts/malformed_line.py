@@ -1,0 +1,18 @@
+"""Print one line of the table of malformed.sh: malformed_line.py REPORT.json MODEL DECODE."""
+
+import json
+import sys
+
+
+def main() -> None:
+    path, model, decode = sys.argv[1:]
+    with open(path, encoding="utf-8") as file:
+        r = json.load(file)
+    share = 100 * r["malformed"] / r["lists"]
+    repairs = ", ".join(f"{name.replace('_', ' ')} {n}" for name, n in r["repairs"].items())
+    print(f"{model:24} {decode:12} {r['malformed']:5} of {r['lists']} malformed ({share:.1f}%), "
+          f"{r['no_ranking']} rows without a ranking; {repairs}; mass {r['mass']:.3f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
