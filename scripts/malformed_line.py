@@ -10,8 +10,9 @@ def main() -> None:
         r = json.load(file)
     share = 100 * r["malformed"] / r["lists"]
     repairs = ", ".join(f"{name.replace('_', ' ')} {n}" for name, n in r["repairs"].items())
+    mass = f"; mass {r['mass']:.3f}" if decode == "constrained" else ""
     print(f"{model:24} {decode:12} {r['malformed']:5} of {r['lists']} malformed ({share:.1f}%), "
-          f"{r['no_ranking']} rows without a ranking; {repairs}; mass {r['mass']:.3f}", flush=True)
+          f"{r['no_ranking']} rows without a ranking; {repairs}{mass}", flush=True)
 
 
 if __name__ == "__main__":
