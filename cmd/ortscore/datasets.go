@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -22,7 +23,6 @@ func (f *datasetFlags) add(fs *pflag.FlagSet) {
 	fs.StringVar(&f.path, "dataset-path", "", "a `folder` of datasets, NAME/train.jsonl, in place of input files")
 	fs.StringVar(&f.output, "output-dir", "", "the `folder` that NAME/train.jsonl is written to; what is there already is read in place of the dataset's own and replaced")
 	fs.StringSliceVar(&f.names, "dataset-name", nil, "the datasets (default all in --dataset-path)")
-	fs.Lookup("dataset-name").DefValue = "" // help would show []
 }
 
 // given says whether datasets are meant, and not files.
@@ -40,11 +40,13 @@ func (f *datasetFlags) datasets(files *fileFlags, inputs []string) ([]filePair, 
 	case len(inputs) > 0 || files.out != "":
 		return nil, fmt.Errorf("--dataset-path: want datasets or files, got both")
 	}
+	if info, err := os.Stat(f.output); err == nil && !info.IsDir() {
+		return nil, fmt.Errorf("%s: want a folder, got a file", f.output)
+	}
 	names, err := f.list()
 	if err != nil {
 		return nil, err
 	}
-	files.force = true
 	var pairs []filePair
 	for _, name := range names {
 		out := filepath.Join(f.output, name, trainFile)
@@ -52,7 +54,7 @@ func (f *datasetFlags) datasets(files *fileFlags, inputs []string) ([]filePair, 
 		if _, err := os.Stat(out); errors.Is(err, fs.ErrNotExist) {
 			in = filepath.Join(f.path, name, trainFile)
 		}
-		pairs = append(pairs, filePair{in, out})
+		pairs = append(pairs, filePair{in: in, out: out, dataset: true})
 	}
 	return pairs, nil
 }
@@ -61,15 +63,21 @@ func (f *datasetFlags) datasets(files *fileFlags, inputs []string) ([]filePair, 
 // train.jsonl, in order.
 func (f *datasetFlags) list() ([]string, error) {
 	if len(f.names) > 0 {
-		for _, name := range f.names {
+		for i, name := range f.names {
 			if name != filepath.Base(name) || strings.HasPrefix(name, ".") {
 				return nil, fmt.Errorf("--dataset-name: want a name, got %q", name)
+			}
+			if slices.Contains(f.names[:i], name) {
+				return nil, fmt.Errorf("--dataset-name: want each name once, got %q twice", name)
 			}
 		}
 		return f.names, nil
 	}
 	found, err := os.ReadDir(f.path)
-	if err != nil {
+	var bad *fs.PathError
+	if errors.As(err, &bad) {
+		return nil, fmt.Errorf("%s: want a folder, got %w", f.path, bad.Err)
+	} else if err != nil {
 		return nil, err
 	}
 	var names []string
@@ -84,12 +92,28 @@ func (f *datasetFlags) list() ([]string, error) {
 	return names, nil
 }
 
-// makeFolder makes the folder of an output, and returns what takes it away again
-// while it is empty.
-func makeFolder(out string) (undo func(), err error) {
-	dir := filepath.Dir(out)
-	if _, err := os.Stat(dir); err == nil {
-		return func() {}, nil
+// makeFolder makes the folders of a dataset's output, and returns what takes them
+// away again as far as they are empty.
+func (p filePair) makeFolder() (undo func(), err error) {
+	var made []string // the innermost first
+	undo = func() {
+		for _, dir := range made {
+			_ = os.Remove(dir)
+		}
 	}
-	return func() { _ = os.Remove(dir) }, os.MkdirAll(dir, 0o777)
+	if !p.dataset {
+		return undo, nil
+	}
+	inner := filepath.Dir(p.out)
+	for dir := inner; ; dir = filepath.Dir(dir) {
+		if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+		made = append(made, dir)
+	}
+	if err := os.MkdirAll(inner, 0o777); err != nil {
+		undo()
+		return nil, err
+	}
+	return undo, nil
 }

@@ -21,7 +21,14 @@ type fileFlags struct {
 }
 
 // filePair is an input with its output; - stands for the standard streams.
-type filePair struct{ in, out string }
+type filePair struct {
+	in, out string
+
+	// dataset says that the pair is of --dataset-path: the output's folder is made,
+	// and what the output replaces is meant to go. Not so the rejected rows of an
+	// earlier run, which may stand nowhere else.
+	dataset bool
+}
 
 // add adds the flags. onError are the words that --on-error takes, the default
 // first.

@@ -107,8 +107,12 @@ func valueError(source string, err error) error {
 			want = "true or false"
 		}
 		cause = fmt.Errorf("want %s, got %q", want, bad.GetValue())
-	} else if bad.GetFlag().Value.Type() == "stringToString" {
+	}
+	switch bad.GetFlag().Value.Type() {
+	case "stringToString":
 		cause = fmt.Errorf("want role=name, got %q", bad.GetValue())
+	case "duration":
+		cause = fmt.Errorf("want a time such as 90s or 2m, got %q", bad.GetValue())
 	}
 	return fmt.Errorf("%s: %w", source, cause)
 }

@@ -34,7 +34,7 @@ func helpTopic(ui *ui, topic string) error {
 			fmt.Fprintf(&b, "  ortscore %-34s %s\n", strings.TrimSpace(c.name+" "+c.args), c.summary)
 		}
 		b.WriteString("\nEvery flag can be set as ORTSCORE_<FLAG> in the environment.\n")
-		b.WriteString("Exit codes: 0 done, 2 error, 3 done but for rejected rows, 130 interrupted.\n")
+		b.WriteString("Exit codes: 0 done, 2 error, 3 done but for rejected rows or datasets, 130 interrupted.\n")
 		ui.print(b.String())
 		return nil
 	}

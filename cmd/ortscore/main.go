@@ -19,12 +19,12 @@ import (
 const (
 	exitOK          = 0
 	exitError       = 2   // nothing was written for the file in work
-	exitPartial     = 3   // done, but for the rows in the rejected file
+	exitPartial     = 3   // done, but for the rows in the rejected file, or for datasets that were named
 	exitInterrupted = 130 // Ctrl+C, SIGTERM or SIGHUP: as for an error
 )
 
-// errPartial ends a run in which rows were rejected.
-var errPartial = errors.New("rows were rejected")
+// errPartial ends a run in which rows were rejected or datasets left out.
+var errPartial = errors.New("rows were rejected or datasets left out")
 
 // command is one of ortscore's commands.
 type command struct {

@@ -36,13 +36,13 @@ func (f *fileFlags) pair(inputs []string, modelName string) ([]filePair, error) 
 		} else if out == "" {
 			out = dataset.OutPath(in, name)
 		}
-		pairs = append(pairs, filePair{in, out})
+		pairs = append(pairs, filePair{in: in, out: out})
 	}
 	if err := f.checkClashes(pairs); err != nil {
 		return nil, err
 	}
 	for _, p := range pairs {
-		if err := f.checkOutput(p.out); err != nil {
+		if err := f.checkOutput(p); err != nil {
 			return nil, err
 		}
 	}
@@ -93,8 +93,8 @@ func realPath(path string) string {
 
 // checkOutput tries, by making it and throwing it away, whether an output can be
 // written: better now than hours later.
-func (f *fileFlags) checkOutput(path string) error {
-	if path == dataset.Stdin {
+func (f *fileFlags) checkOutput(p filePair) error {
+	if p.out == dataset.Stdin {
 		switch {
 		case f.json:
 			return fmt.Errorf("--json: want --out, since the scored rows go to standard output, got none")
@@ -106,12 +106,17 @@ func (f *fileFlags) checkOutput(path string) error {
 	if f.dryRun {
 		return nil
 	}
-	w, err := dataset.Create(path, f.force)
+	undo, err := p.makeFolder()
+	if err != nil {
+		return err
+	}
+	defer undo()
+	w, err := dataset.Create(p.out, f.force || p.dataset)
 	if err == nil {
 		err = w.Abort()
 	}
 	if err == nil && f.rejects() {
-		_, err = dataset.NewRejects(path, f.force)
+		_, err = dataset.NewRejects(p.out, f.force)
 	}
 	if errors.Is(err, fs.ErrExist) {
 		return withHint(err, "--force replaces it")
@@ -131,7 +136,7 @@ func (f *fileFlags) create(ui *ui, p filePair) (output, *dataset.Rejects, error)
 	if p.out == dataset.Stdin {
 		return ui.lines(), nil, nil
 	}
-	w, err := dataset.Create(p.out, f.force)
+	w, err := dataset.Create(p.out, f.force || p.dataset)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -121,6 +123,9 @@ func (f *rankFlags) job() (*rank.Job, error) {
 	if f.scores == rank.Confidence && (f.decode == freeDecoding || f.modelType == remoteModel) {
 		return nil, fmt.Errorf("--scores confidence: want constrained decoding with a model of your own, which alone knows the probabilities, got another")
 	}
+	if slices.Contains(f.stop, "") {
+		return nil, fmt.Errorf("--stop: want a text, got an empty one")
+	}
 	template, err := f.readTemplate()
 	if err != nil {
 		return nil, err
@@ -150,8 +155,8 @@ func (f *rankFlags) readTemplate() (*rank.Template, error) {
 	return t, nil
 }
 
-// rank checks all files, then ranks one after another. A dataset that fails is
-// named and passed over.
+// rank checks all files, then ranks one after another. A dataset with a bad row is
+// named and passed over; what else goes wrong would do so in the next as well.
 func (r *ranking) rank(ctx context.Context) error {
 	counts, err := r.check(ctx)
 	if err != nil {
@@ -165,14 +170,18 @@ func (r *ranking) rank(ctx context.Context) error {
 	var done []filePair
 	for i, pair := range r.files {
 		sum, err := r.rankFile(ctx, pair, counts[i])
-		if err != nil && !r.passOver(ctx, err) {
+		var bad *dataset.Error
+		switch {
+		case err == nil:
+			total.Add(sum)
+			done = append(done, pair)
+		case !errors.As(err, &bad) || !r.passOver(ctx, err):
 			r.ui.noteWritten(done)
 			return err
 		}
-		if err == nil {
-			total.Add(sum)
-			done = append(done, pair)
-		}
+	}
+	if len(done) == 0 {
+		return r.allBroken()
 	}
 	r.stats.Seconds = time.Since(start).Seconds()
 	r.ui.rankSummary(r.flags.json, r.report(total, done))
@@ -182,15 +191,19 @@ func (r *ranking) rank(ctx context.Context) error {
 	return nil
 }
 
-// passOver says whether a run goes on after an error: with the next dataset, but
-// not once it was stopped.
+// passOver says whether a run goes on after an error: with the next of several
+// datasets, but not once it was stopped.
 func (r *ranking) passOver(ctx context.Context, err error) bool {
-	if !r.flags.datasetFlags.given() || ctx.Err() != nil {
+	if !r.flags.datasetFlags.given() || len(r.files) == 1 || ctx.Err() != nil {
 		return false
 	}
 	r.ui.fail(err)
 	r.broken++
 	return true
+}
+
+func (r *ranking) allBroken() error {
+	return fmt.Errorf("--dataset-path: want a dataset that can be ranked, got %s", count(r.broken, "broken one"))
 }
 
 // check reads every file once before any work is done, and leaves out the
@@ -200,23 +213,36 @@ func (r *ranking) check(ctx context.Context) ([]rank.Count, error) {
 	var counts []rank.Count
 	var good []filePair
 	for _, pair := range r.files {
-		var count rank.Count
-		var err error
-		if pair.in != dataset.Stdin {
-			count, err = r.countFile(ctx, pair.in)
-		}
+		count, err := r.checkPair(ctx, pair)
 		switch {
 		case err == nil:
 			counts, good = append(counts, count), append(good, pair)
-		case len(r.files) == 1 || !r.passOver(ctx, err):
+		case !r.passOver(ctx, err):
 			return nil, err
 		}
 	}
 	if len(good) == 0 {
-		return nil, fmt.Errorf("--dataset-path: want a dataset that can be read, got %s", count(len(r.files), "broken one"))
+		return nil, r.allBroken()
 	}
 	r.files = good
 	return counts, nil
+}
+
+// checkPair counts an input and, for a dataset, looks at what pair has looked at
+// for other files.
+func (r *ranking) checkPair(ctx context.Context, pair filePair) (rank.Count, error) {
+	if pair.in == dataset.Stdin {
+		return rank.Count{}, nil
+	}
+	if pair.dataset {
+		if err := checkInput(pair.in); err != nil {
+			return rank.Count{}, err
+		}
+		if err := r.flags.checkOutput(pair); err != nil {
+			return rank.Count{}, err
+		}
+	}
+	return r.countFile(ctx, pair.in)
 }
 
 func (r *ranking) countFile(ctx context.Context, path string) (rank.Count, error) {
@@ -236,6 +262,11 @@ func (r *ranking) rankFile(ctx context.Context, pair filePair, count rank.Count)
 		return nil, err
 	}
 	defer in.Close()
+	undo, err := pair.makeFolder()
+	if err != nil {
+		return nil, err
+	}
+	defer undo()
 	var out output
 	if out, r.job.Rejects, err = r.flags.create(r.ui, pair); err != nil {
 		return nil, err

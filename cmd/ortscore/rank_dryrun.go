@@ -10,11 +10,12 @@ import (
 type rankPreview struct {
 	pair  filePair
 	first *rank.List // the first prompt; nil where there is none
+	text  string     // what the teacher gets for it
 	line  int        // of the row it belongs to
 	count rank.Count
 }
 
-// dryRun shows what a run would do. It loads no model.
+// dryRun shows what a run would do. It does not load ONNX Runtime.
 func (r *ranking) dryRun(ctx context.Context) error {
 	for _, pair := range r.files {
 		p, err := r.preview(ctx, pair)
@@ -25,22 +26,31 @@ func (r *ranking) dryRun(ctx context.Context) error {
 			r.ui.rankPreview(p)
 		}
 	}
-	if r.broken > 0 {
-		return errPartial
+	switch r.broken {
+	case 0:
+		return nil
+	case len(r.files):
+		return r.allBroken()
 	}
-	return nil
+	return errPartial
 }
 
 func (r *ranking) preview(ctx context.Context, pair filePair) (*rankPreview, error) {
+	p := &rankPreview{pair: pair}
+	var err error
+	if p.count, err = r.checkPair(ctx, pair); err != nil {
+		return nil, err
+	}
 	in, err := openInput(ctx, pair.in)
 	if err != nil {
 		return nil, err
 	}
 	defer in.Close()
-	p := &rankPreview{pair: pair}
-	if p.first, p.line, err = r.job.First(in); err != nil || pair.in == "-" {
-		return p, err
+	if p.first, p.line, err = r.job.First(in); err != nil {
+		return nil, err
 	}
-	p.count, err = r.countFile(ctx, pair.in)
+	if p.first != nil {
+		p.text, err = r.teacher.show(p.first.Text)
+	}
 	return p, err
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"os"
@@ -42,7 +43,6 @@ func (f *decodeFlags) add(fs *pflag.FlagSet) {
 	fs.Var(within{&f.topP, math.SmallestNonzeroFloat64, 1}, "top-p", "the share of probability that is sampled from")
 	fs.Var(within{&f.repeat, math.SmallestNonzeroFloat64, math.Inf(1)}, "repetition-penalty", "on tokens that are in the text already; 1 for none")
 	fs.StringArrayVar(&f.stop, "stop", nil, "a `text` that ends the answer, for free decoding; may be repeated")
-	fs.Lookup("stop").DefValue = ""
 	fs.Var(atLeast{&f.maxTokens, 0}, "max-tokens", fmt.Sprintf("tokens of an answer (default %d; constrained, what a ranking takes)", freeTokens))
 	fs.Var(atLeast{&f.batchTokens, 1}, "batch-tokens", "prompt tokens that are read at once, padding included")
 	fs.Var(atLeast{&f.batchSize, 1}, "batch-size", "answers that are written side by side")
@@ -56,6 +56,8 @@ const freeTokens = 512
 type rankTeacher interface {
 	name() string     // for the output's name
 	provider() string // what it runs on
+	// show returns a prompt as the model gets it.
+	show(prompt string) (string, error)
 	start(ctx context.Context, ui *ui) error
 	close()
 }
@@ -71,7 +73,10 @@ func (f *rankFlags) teacher(r *ranking) (rankTeacher, error) {
 		return nil, err
 	}
 	local := &localRanker{teacher: t, ranking: r}
-	if err := local.prepare(); err != nil {
+	if err = local.prepare(); err == nil && f.dryRun {
+		_, err = t.readGraph()
+	}
+	if err != nil {
 		local.close()
 		return nil, err
 	}
@@ -89,6 +94,14 @@ type localRanker struct {
 
 func (l *localRanker) name() string     { return l.files.Name }
 func (l *localRanker) provider() string { return string(l.decoder.Info().Provider) }
+
+func (l *localRanker) show(prompt string) (string, error) {
+	ids, err := l.local.Frame(prompt)
+	if err != nil {
+		return "", err
+	}
+	return l.tokenizer.Decode(ids)
+}
 
 func (l *localRanker) close() {
 	if l.chat != nil {
@@ -125,16 +138,27 @@ func (l *localRanker) prepare() error {
 	if err != nil {
 		return err
 	}
-	if maxLength <= room {
-		return fmt.Errorf("--max-length: want room for an answer of %d tokens and a prompt, got %d", room, maxLength)
+	if job.Fitter.MaxPrompt, err = promptRoom(maxLength, room, l.local.Grammar != nil); err != nil {
+		return err
 	}
 	job.Teacher, job.Tokenizer = l.local, l.tokenizer
-	job.Fitter.MaxPrompt = maxLength - room
 	job.Fitter.Count = func(prompt string) (int, error) {
 		ids, err := frame.tokens(prompt)
 		return len(ids), err
 	}
 	return nil
+}
+
+// promptRoom is what an answer of so many tokens leaves for the prompt.
+func promptRoom(maxLength, answer int, constrained bool) (int, error) {
+	if maxLength > answer {
+		return maxLength - answer, nil
+	}
+	hint := "--max-tokens makes the answer shorter"
+	if constrained {
+		hint = "--window makes the answer shorter"
+	}
+	return 0, withHint(fmt.Errorf("--max-length: want room for an answer of %d tokens and a prompt, got %d", answer, maxLength), hint)
 }
 
 // start opens the model.
@@ -283,6 +307,9 @@ func (f *endpointFlags) key() (openai.Key, error) {
 		text, from = string(data), f.keyFile
 	}
 	key, err := openai.ParseKey(text)
+	if err == nil && key == (openai.Key{}) && f.keyFile != "" {
+		err = errors.New("want a key, got none")
+	}
 	if err != nil {
 		err = fmt.Errorf("%s: %w", from, err)
 	}
@@ -295,9 +322,10 @@ type remoteRanker struct {
 	tokenizer *hf.Tokenizer // nil: words are counted
 }
 
-func (r *remoteRanker) name() string                     { return strings.ReplaceAll(r.model, "/", "_") }
-func (r *remoteRanker) provider() string                 { return "endpoint" }
-func (r *remoteRanker) start(context.Context, *ui) error { return nil }
+func (r *remoteRanker) name() string                       { return strings.ReplaceAll(r.model, "/", "_") }
+func (r *remoteRanker) provider() string                   { return "endpoint" }
+func (r *remoteRanker) show(prompt string) (string, error) { return prompt, nil }
+func (r *remoteRanker) start(context.Context, *ui) error   { return nil }
 func (r *remoteRanker) close() {
 	if r.tokenizer != nil {
 		_ = r.tokenizer.Close()
@@ -332,14 +360,20 @@ func (f *rankFlags) remote(r *ranking) (rankTeacher, error) {
 	r.job.Teacher = &rank.Remote{Client: client, First: f.firstID, OnReply: r.stats.replies}
 	r.job.Tokenizer = rank.Words{}
 	if f.tokenizer != "" {
-		if out.tokenizer, err = hf.LoadTokenizer(f.tokenizer); err != nil {
+		path, err := hf.LocateTokenizer(f.tokenizer)
+		if err != nil {
+			return nil, err
+		}
+		if out.tokenizer, err = hf.LoadTokenizer(path); err != nil {
 			return nil, err
 		}
 		r.job.Tokenizer = out.tokenizer
 	}
 	r.job.Fitter.MaxPrompt = math.MaxInt
 	if f.maxLength > 0 {
-		r.job.Fitter.MaxPrompt = f.maxLength - opts.MaxTokens
+		if r.job.Fitter.MaxPrompt, err = promptRoom(f.maxLength, opts.MaxTokens, false); err != nil {
+			return nil, err
+		}
 	}
 	r.job.Fitter.Count = func(prompt string) (int, error) {
 		enc, err := r.job.Tokenizer.Encode(prompt, true)

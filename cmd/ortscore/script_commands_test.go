@@ -25,6 +25,7 @@ import (
 
 var scriptCommands = map[string]func(ts *testscript.TestScript, neg bool, args []string){
 	"exits":     exits,
+	"keeps":     keeps,
 	"fails":     fails,
 	"says":      says,
 	"interrupt": interrupt,
@@ -38,6 +39,15 @@ var scriptCommands = map[string]func(ts *testscript.TestScript, neg bool, args [
 	"same":      sameScores,
 	"third":     thirdScores,
 	"json":      jsonField,
+
+	// Those of script_rank_test.go.
+	"lists":     manyLists,
+	"ranked":    rankedScores,
+	"graded":    gradedScores,
+	"sameorder": sameOrder,
+	"near":      nearScores,
+	"endpoint":  startEndpoint,
+	"asked":     askedEndpoint,
 }
 
 // exits CODE COMMAND ARG...
@@ -61,14 +71,21 @@ func exits(ts *testscript.TestScript, _ bool, args []string) {
 
 var errorLine = regexp.MustCompile(`(?m)^ortscore: error: .*[^.\n]$`)
 
-// fails CODE COMMAND ARG...
+// keeps CODE COMMAND ARG...
 //
-// wants the exit code, one error without a full stop, and every file under $WORK
-// as it was: no output, no temporary file, nothing overwritten.
-func fails(ts *testscript.TestScript, neg bool, args []string) {
+// wants the exit code and every file under $WORK as it was: no output, no
+// temporary file, nothing overwritten.
+func keeps(ts *testscript.TestScript, neg bool, args []string) {
 	before := snapshot(ts)
 	exits(ts, neg, args)
 	unchanged(ts, before)
+}
+
+// fails CODE COMMAND ARG...
+//
+// wants what keeps does and one error without a full stop.
+func fails(ts *testscript.TestScript, neg bool, args []string) {
+	keeps(ts, neg, args)
 	stderr := ts.ReadFile("stderr")
 	if n := len(errorLine.FindAllString(stderr, -1)); n != 1 {
 		ts.Fatalf("want one error without a full stop, got %d", n)

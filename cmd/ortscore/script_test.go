@@ -23,7 +23,7 @@ func TestMain(m *testing.M) {
 // TestScript runs testdata/script/*.txtar. A script starts in an empty folder,
 // $WORK, with the tiny models of testdata in $MODELS. Besides testscript's own
 // commands (go doc github.com/rogpeppe/go-internal/testscript) there are those of
-// script_commands_test.go.
+// script_commands_test.go and script_rank_test.go.
 func TestScript(t *testing.T) {
 	needNative(t)
 	models, err := filepath.Abs(filepath.Join(root, "testdata"))

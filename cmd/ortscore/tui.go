@@ -150,6 +150,9 @@ func (u *ui) rankSummary(asJSON bool, r *rankReport) {
 	if r.EqualScores > 0 {
 		u.line("%s without a ranking, with equal scores", count(r.EqualScores, "row"))
 	}
+	if r.Broken > 0 {
+		u.line("%s left out, for the error above", count(r.Broken, "dataset"))
+	}
 	u.written(r.Rejected, r.RejectedFiles, r.Outputs)
 }
 
@@ -186,7 +189,7 @@ func (u *ui) rankPreview(p *rankPreview) {
 	u.section(p.pair.in)
 	if p.first != nil {
 		u.fact("first prompt", "line %d, %s", p.line, count(p.first.N, "passage"))
-		u.print("    " + strings.ReplaceAll(p.first.Text, "\n", "\n    ") + "\n")
+		u.print("    " + strings.ReplaceAll(p.text, "\n", "\n    ") + "\n")
 	}
 	if p.count.Rows+p.count.Bad > 0 {
 		u.fact("work", "%s, %d bad, %s, %s", count(p.count.Rows, "row"), p.count.Bad, count(p.count.Passages, "passage"), count(p.count.Lists, "list"))

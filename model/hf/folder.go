@@ -57,22 +57,27 @@ func Locate(path, dtype, tokenizer string) (*Files, error) {
 	if f.Name == "onnx" {
 		f.Name = filepath.Base(filepath.Dir(dir))
 	}
-	f.Tokenizer, err = f.tokenizer(tokenizer)
+	if tokenizer == "" {
+		f.Tokenizer, err = findTokenizer(f.Dirs)
+	} else {
+		f.Tokenizer, err = LocateTokenizer(tokenizer)
+	}
 	return f, err
 }
 
-func (f *Files) tokenizer(named string) (string, error) {
-	dirs := f.Dirs
-	if named != "" {
-		info, err := os.Stat(named)
-		if err != nil {
-			return "", fmt.Errorf("tokenizer: %w", err)
-		}
-		if !info.IsDir() {
-			return named, nil
-		}
-		dirs = []string{named}
+// LocateTokenizer finds a tokenizer.json by its path or its folder's.
+func LocateTokenizer(path string) (string, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return "", fmt.Errorf("tokenizer: %w", err)
 	}
+	if !info.IsDir() {
+		return path, nil
+	}
+	return findTokenizer([]string{path})
+}
+
+func findTokenizer(dirs []string) (string, error) {
 	path, err := find(dirs, "tokenizer.json")
 	if err == nil && path == "" {
 		err = fmt.Errorf("tokenizer: want tokenizer.json in %s, got none", strings.Join(dirs, " or "))
