@@ -1,0 +1,120 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/ortscore/ortscore/model/hf"
+	"github.com/ortscore/ortscore/model/openai"
+	"github.com/ortscore/ortscore/rank"
+)
+
+// endpointFlags say where a gpt teacher is.
+type endpointFlags struct {
+	baseURL, model, keyFile string
+	parallel, retries       int
+	deadline                time.Duration
+}
+
+func (f *endpointFlags) add(fs *pflag.FlagSet) {
+	f.parallel, f.retries, f.deadline = 8, 5, 2*time.Minute
+	fs.StringVar(&f.baseURL, "base-url", "https://api.openai.com/v1", "the endpoint of --model-type gpt")
+	fs.StringVar(&f.model, "model", "", "the model's `name` at the endpoint (seed name: --generate_model_path)")
+	fs.StringVar(&f.keyFile, "api-key-file", "", "a `file` with the endpoint's key (default $OPENAI_API_KEY, or none)")
+	fs.Var(atLeast{&f.parallel, 1}, "parallel", "requests at once")
+	fs.Var(atLeast{&f.retries, 0}, "retries", "tries after the first of a request that fails")
+	fs.DurationVar(&f.deadline, "deadline", f.deadline, "of one try")
+}
+
+// key reads the endpoint's key. An error never holds it.
+func (f *endpointFlags) key() (openai.Key, error) {
+	text, from := os.Getenv("OPENAI_API_KEY"), "OPENAI_API_KEY"
+	if f.keyFile != "" {
+		data, err := os.ReadFile(f.keyFile)
+		if err != nil {
+			return openai.Key{}, err
+		}
+		text, from = string(data), f.keyFile
+	}
+	key, err := openai.ParseKey(text)
+	if err == nil && key == (openai.Key{}) && f.keyFile != "" {
+		err = errors.New("want a key, got none")
+	}
+	if err != nil {
+		err = fmt.Errorf("%s: %w", from, err)
+	}
+	return key, err
+}
+
+// remoteRanker is a teacher behind an endpoint.
+type remoteRanker struct {
+	model     string
+	tokenizer *hf.Tokenizer // nil: words are counted
+}
+
+func (r *remoteRanker) name() string                       { return strings.ReplaceAll(r.model, "/", "_") }
+func (r *remoteRanker) provider() string                   { return "endpoint" }
+func (r *remoteRanker) show(prompt string) (string, error) { return prompt, nil }
+func (r *remoteRanker) start(context.Context, *ui) error   { return nil }
+func (r *remoteRanker) close() {
+	if r.tokenizer != nil {
+		_ = r.tokenizer.Close()
+	}
+}
+
+func (f *rankFlags) remote(r *ranking) (rankTeacher, error) {
+	key, err := f.key()
+	if err != nil {
+		return nil, err
+	}
+	out := &remoteRanker{model: f.model}
+	if out.model == "" {
+		out.model = f.onnx // the seed has one flag for both
+	}
+	opts := openai.Options{BaseURL: f.baseURL, Model: out.model, Key: key, Deadline: f.deadline, Retries: f.retries,
+		Parallel: f.parallel, MaxTokens: f.maxTokens, Temperature: f.temperature, Stop: f.stop}
+	if opts.MaxTokens == 0 {
+		opts.MaxTokens = freeTokens
+	}
+	if f.topP < 1 {
+		opts.TopP = f.topP
+	}
+	if f.temperature > 0 {
+		seed := int64(f.seed)
+		opts.Seed = &seed
+	}
+	client, err := openai.New(opts)
+	if err != nil {
+		return nil, err
+	}
+	r.job.Teacher = &rank.Remote{Client: client, First: f.firstID, OnReply: r.stats.replies}
+	r.job.Tokenizer = rank.Words{}
+	if f.tokenizer != "" {
+		path, err := hf.LocateTokenizer(f.tokenizer)
+		if err != nil {
+			return nil, err
+		}
+		if out.tokenizer, err = hf.LoadTokenizer(path); err != nil {
+			return nil, err
+		}
+		r.job.Tokenizer = out.tokenizer
+	}
+	r.job.Fitter.MaxPrompt = math.MaxInt
+	if f.maxLength > 0 {
+		if r.job.Fitter.MaxPrompt, err = promptRoom(f.maxLength, opts.MaxTokens, false); err != nil {
+			return nil, err
+		}
+	}
+	r.job.Fitter.Count = func(prompt string) (int, error) {
+		enc, err := r.job.Tokenizer.Encode(prompt, true)
+		return len(enc.IDs), err
+	}
+	return out, nil
+}
