@@ -9,6 +9,7 @@ import (
 	onnx "github.com/yalue/onnxruntime_go"
 
 	"github.com/ortscore/ortscore/model"
+	"github.com/ortscore/ortscore/model/graph"
 )
 
 // Decoder is a decoder graph that is run step by step. One goroutine may use it
@@ -30,17 +31,25 @@ const (
 // model runs. Where the graph has no cache, or one that does not agree with
 // reading the whole text, every step reads the whole text, and a note says so.
 func OpenDecoder(ctx context.Context, path string, opts Options) (Decoder, error) {
-	d := &cached{}
-	if err := d.read(path, opts); err != nil {
+	var s session
+	if err := s.read(path, opts); err != nil {
 		return nil, err
 	}
-	if d.info.Convention.Present == nil {
+	if s.info.Convention.Present == nil {
 		return openRecomputing(ctx, path, opts, "the graph has no cache")
 	}
-	if err := d.begin(path, opts); err != nil {
-		return nil, err
-	}
-	err := d.tried(ctx, path, d.probe)
+	d, err := rewrittenFirst(ctx, opts, func(rewritten bool) (*cached, *Info, error) {
+		d := &cached{session: s}
+		if rewritten {
+			if err := d.rewrite(graph.Decoding); err != nil {
+				return nil, nil, err
+			}
+		}
+		if err := d.begin(path, opts); err != nil {
+			return nil, nil, err
+		}
+		return d, &d.info, d.tried(ctx, path, d.probe)
+	})
 	var bad *cacheError
 	switch {
 	case errors.As(err, &bad):
@@ -58,6 +67,7 @@ type recomputing struct {
 }
 
 func openRecomputing(ctx context.Context, path string, opts Options, reason string) (Decoder, error) {
+	opts.Graph = FullGraph
 	lm, err := Open(ctx, path, opts)
 	if err != nil {
 		return nil, err
@@ -171,11 +181,17 @@ func (d *cached) extend(ctx context.Context, first int, tokens [][]int32) (*mode
 		return nil, err
 	}
 	out := &model.Next{At: make([]int, len(tokens))}
-	if out.Logits, err = d.run(ctx, f, past, present); err != nil {
-		return nil, err
+	width := f.width
+	if d.rewritten != nil {
+		width = 1
 	}
 	for i, n := range lens {
-		out.At[i] = n - 1
+		if f.at = append(f.at, place{i, n - 1}); d.rewritten == nil {
+			out.At[i] = n - 1
+		}
+	}
+	if out.Logits, err = d.logits(ctx, f, width, past, present); err != nil {
+		return nil, err
 	}
 	d.cache.add(first, f.width, lens)
 	return out, nil

@@ -58,7 +58,7 @@ func TestCachedDecodingAgrees(t *testing.T) {
 	in := prompts(9)
 	for name, kind := range decoders {
 		t.Run(name, func(t *testing.T) {
-			want := written(t, &model.Recompute{Forwarder: openFixture(t, name, Options{})}, model.Limits{Rows: 1}, model.Sampling{}, in)
+			want := written(t, &model.Recompute{Forwarder: openFixture(t, name, Options{Graph: FullGraph})}, model.Limits{Rows: 1}, model.Sampling{}, in)
 			d := openDecoder(t, name)
 			require.Equal(t, kind, d.Info().Cache)
 			require.Empty(t, d.Info().Notes)

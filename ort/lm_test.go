@@ -32,7 +32,7 @@ func someSequences(n, vocab int) []model.Sequence {
 
 func score(t testing.TB, lm *LM, limits model.Limits, seqs []model.Sequence) []float32 {
 	t.Helper()
-	scores, err := (&model.LM{Forwarder: lm, Limits: limits}).LogLikelihood(context.Background(), seqs)
+	scores, err := (&model.LM{Forwarder: lm, Scorer: lm.Scorer(), Limits: limits}).LogLikelihood(context.Background(), seqs)
 	require.NoError(t, err)
 	return scores
 }
@@ -45,6 +45,34 @@ func maxDiff(t testing.TB, a, b []float32) float64 {
 		d = max(d, math.Abs(float64(a[i])-float64(b[i])))
 	}
 	return d
+}
+
+// Log-probabilities from within the graph are those of its full logits. Where these
+// are rounded to 16 bits, they may be rounded the other way, or, on the CPU, not at
+// all: there ONNX Runtime computes in fp32 and leaves out casts that lead back.
+func TestScoringGraphAgreesWithFullLogits(t *testing.T) {
+	for _, name := range fixtures {
+		t.Run(name, func(t *testing.T) {
+			full, scoring := openFixture(t, name, Options{Graph: FullGraph}), openFixture(t, name, Options{})
+			require.Nil(t, full.Scorer())
+			require.Equal(t, FullLogits, full.Info().Form)
+			require.NotNil(t, scoring.Scorer())
+			require.NotEqual(t, FullLogits, scoring.Info().Form)
+			require.Empty(t, scoring.Info().Notes)
+			limit := 1e-5
+			switch name {
+			case "tiny-gqa-fp16":
+				limit = 2e-2
+			case "tiny-bf16logits":
+				limit = 1e-3
+			}
+			seqs := someSequences(60, full.Info().Vocab)
+			limits := model.Limits{Tokens: 512}
+			d := maxDiff(t, score(t, full, limits, seqs), score(t, scoring, limits, seqs))
+			t.Logf("%s: largest difference %.2g", scoring.Info().Form, d)
+			require.LessOrEqual(t, d, limit)
+		})
+	}
 }
 
 // A score must not depend on the batch it was computed in.
@@ -163,7 +191,7 @@ func TestLargestChange(t *testing.T) {
 }
 
 func TestCancelStopsTheModel(t *testing.T) {
-	lm := openFixture(t, "tiny-gqa", Options{})
+	lm := openFixture(t, "tiny-gqa", Options{Graph: FullGraph})
 	long := &model.Batch{Rows: 256, Width: 512, TokenIDs: make([]int64, 256*512)}
 	for range long.Rows {
 		long.Lens = append(long.Lens, long.Width)
@@ -191,6 +219,6 @@ func TestCancelStopsTheModel(t *testing.T) {
 
 	seqs := someSequences(5, lm.Info().Vocab)
 	again := score(t, lm, model.Limits{Tokens: 100}, seqs)
-	require.Equal(t, score(t, openFixture(t, "tiny-gqa", Options{}), model.Limits{Tokens: 100}, seqs), again,
+	require.Equal(t, score(t, openFixture(t, "tiny-gqa", Options{Graph: FullGraph}), model.Limits{Tokens: 100}, seqs), again,
 		"a stopped session is as good as a new one")
 }

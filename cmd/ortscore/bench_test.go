@@ -56,16 +56,21 @@ func manyQuestions(b *testing.B) string {
 	return path
 }
 
-// recorder is a Forwarder that keeps copies of the batches it forwards.
+// recorder is a Scorer that keeps copies of what it is asked.
 type recorder struct {
-	model.Forwarder
-	batches []*model.Batch
+	model.Scorer
+	asked []asked
 }
 
-func (r *recorder) Forward(ctx context.Context, b *model.Batch) (*model.Logits, error) {
-	r.batches = append(r.batches, &model.Batch{Rows: b.Rows, Width: b.Width,
-		TokenIDs: slices.Clone(b.TokenIDs), Lens: slices.Clone(b.Lens)})
-	return r.Forwarder.Forward(ctx, b)
+type asked struct {
+	batch *model.Batch
+	at    []model.Position
+}
+
+func (r *recorder) LogProbs(ctx context.Context, b *model.Batch, at []model.Position, out []float32) error {
+	r.asked = append(r.asked, asked{&model.Batch{Rows: b.Rows, Width: b.Width,
+		TokenIDs: slices.Clone(b.TokenIDs), Lens: slices.Clone(b.Lens)}, slices.Clone(at)})
+	return r.Scorer.LogProbs(ctx, b, at, out)
 }
 
 func openTeacher(b *testing.B, onnx string) *teacher {
@@ -77,11 +82,11 @@ func openTeacher(b *testing.B, onnx string) *teacher {
 
 // recordBatches returns the batches that nll makes of the file, with the real
 // tokens in them.
-func recordBatches(b *testing.B, onnx, input string) (batches []*model.Batch, tokens float64) {
+func recordBatches(b *testing.B, onnx, input string) (batches []asked, tokens float64) {
 	t := openTeacher(b, onnx)
 	defer t.close()
-	r := &recorder{Forwarder: t.lm}
-	lm := &model.LM{Forwarder: r, Limits: model.Limits{Tokens: 1024},
+	r := &recorder{Scorer: t.lm}
+	lm := &model.LM{Scorer: r, Limits: model.Limits{Tokens: 1024},
 		OnBatch: func(s model.BatchStats) { tokens += float64(s.Tokens) }}
 	job := &nll.Job{LM: lm, Fields: nll.TeacherFields, Answers: nll.First, Builder: nll.Builder{
 		Tokenizer: t.tokenizer, KeyMaxLength: 512, MaxLength: t.config.Context, Vocab: t.tokenizer.Size, Span: nll.Offsets}}
@@ -90,7 +95,7 @@ func recordBatches(b *testing.B, onnx, input string) (batches []*model.Batch, to
 	defer in.Close()
 	_, err = job.Run(context.Background(), in, discard{})
 	require.NoError(b, err)
-	return r.batches, tokens
+	return r.asked, tokens
 }
 
 type discard struct{}
@@ -98,13 +103,12 @@ type discard struct{}
 func (discard) Write([]byte) error { return nil }
 
 // runBatches returns the seconds that the model alone takes.
-func runBatches(b *testing.B, onnx string, batches []*model.Batch) float64 {
+func runBatches(b *testing.B, onnx string, batches []asked) float64 {
 	t := openTeacher(b, onnx)
 	defer t.close()
 	start := time.Now()
-	for _, batch := range batches {
-		_, err := t.lm.Forward(context.Background(), batch)
-		require.NoError(b, err)
+	for _, a := range batches {
+		require.NoError(b, t.lm.LogProbs(context.Background(), a.batch, a.at, make([]float32, len(a.at))))
 	}
 	return time.Since(start).Seconds()
 }
