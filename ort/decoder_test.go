@@ -62,6 +62,7 @@ func TestCachedDecodingAgrees(t *testing.T) {
 			d := openDecoder(t, name)
 			require.Equal(t, kind, d.Info().Cache)
 			require.Empty(t, d.Info().Notes)
+			require.Equal(t, LastLogits, d.Info().Form)
 			for _, limits := range []model.Limits{{Rows: 1, Tokens: 1}, {Rows: 2, Tokens: 64}, {Rows: 4, Tokens: 1}, {Tokens: 32}, {Tokens: 1 << 20}} {
 				require.Equal(t, want, written(t, d, limits, model.Sampling{}, in), "%+v", limits)
 			}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"math"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -72,6 +74,28 @@ func TestScoringGraphAgreesWithFullLogits(t *testing.T) {
 			t.Logf("%s: largest difference %.2g", scoring.Info().Form, d)
 			require.LessOrEqual(t, d, limit)
 		})
+	}
+}
+
+// The same for a real model, in the forms that the exporter gives it.
+func TestScoringGraphOfARealModel(t *testing.T) {
+	needLibrary(t)
+	for _, form := range []string{"", "-explicit"} {
+		path := filepath.Join("..", "build", "models", "smollm2-135m-instruct"+form, "model.onnx")
+		if _, err := os.Stat(path); err != nil {
+			t.Skip("needs make setup")
+		}
+		var scores [][]float32
+		for _, g := range []Graph{FullGraph, AutoGraph} {
+			lm, err := Open(context.Background(), path, Options{Graph: g})
+			require.NoError(t, err)
+			require.Equal(t, g == FullGraph, lm.Scorer() == nil, form)
+			scores = append(scores, score(t, lm, model.Limits{Tokens: 256}, someSequences(8, lm.Info().Vocab)))
+			require.NoError(t, lm.Close())
+		}
+		d := maxDiff(t, scores[0], scores[1])
+		t.Logf("%s: largest difference %.2g", path, d)
+		require.LessOrEqual(t, d, 1e-5)
 	}
 }
 

@@ -1,4 +1,4 @@
-"""Writes the fixtures under testdata/: seeded 2-layer Llama models and small tokenizers.
+"""Writes the fixtures under testdata/: seeded 2-layer Llama models, heads and small tokenizers.
 
     python scripts/tiny.py [--out testdata] [--checkpoint DIR]
 
@@ -22,6 +22,7 @@ from onnx import helper, numpy_helper
 from safetensors.numpy import save_file
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
+import heads
 from ortexport import export as exporter
 from ortexport.tokenizer import bos_eos_template, dump_json
 
@@ -105,6 +106,7 @@ def write_fixtures(out: Path) -> None:
         edit(write("tiny-lastlogits"), keep_last_logits)
         edit(write("tiny-numlogits", attention="explicit"), add_num_logits_to_keep)
         edit(write("tiny-rawnames", attention="explicit", use_cache=False), use_raw_names)
+    heads.write(out / "heads")
     base = json.loads(byte_level_tokenizer())
     write_text(out / "tokenizers/bos-eos/tokenizer.json", dump_json(
         base | {"post_processor": bos_eos_template(("<|bos|>", 0), ("<|eos|>", 1))}))
