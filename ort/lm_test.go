@@ -90,7 +90,7 @@ func TestScoringGraphOfARealModel(t *testing.T) {
 			lm, err := Open(context.Background(), path, Options{Graph: g})
 			require.NoError(t, err)
 			require.Equal(t, g == FullGraph, lm.Scorer() == nil, form)
-			scores = append(scores, score(t, lm, model.Limits{Tokens: 256}, someSequences(8, lm.Info().Vocab)))
+			scores = append(scores, score(t, lm, model.Limits{Tokens: 128}, someSequences(4, lm.Info().Vocab)))
 			require.NoError(t, lm.Close())
 		}
 		d := maxDiff(t, scores[0], scores[1])
