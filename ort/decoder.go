@@ -67,14 +67,17 @@ type recomputing struct {
 }
 
 func openRecomputing(ctx context.Context, path string, opts Options, reason string) (Decoder, error) {
-	opts.Graph = FullGraph
-	lm, err := Open(ctx, path, opts)
+	lm, err := openLM(ctx, path, opts, graph.Decoding)
 	if err != nil {
 		return nil, err
 	}
 	lm.info.Cache = CacheNone
 	lm.info.Notes = append(lm.info.Notes, reason+": every step reads the whole text again, which is slow")
-	return &recomputing{lm, &model.Recompute{Forwarder: lm}}, nil
+	d := &recomputing{lm, &model.Recompute{Forwarder: lm}}
+	if lm.rewritten != nil {
+		d.Last = lm
+	}
+	return d, nil
 }
 
 // cached is a Decoder whose cache lies where the model runs.
@@ -190,7 +193,7 @@ func (d *cached) extend(ctx context.Context, first int, tokens [][]int32) (*mode
 			out.At[i] = n - 1
 		}
 	}
-	if out.Logits, err = d.logits(ctx, f, width, past, present); err != nil {
+	if out.Logits, err = d.logits(ctx, f, f.rows, width, past, present); err != nil {
 		return nil, err
 	}
 	d.cache.add(first, f.width, lens)

@@ -92,9 +92,12 @@ func TestSampledDecodingDoesNotDependOnTheBatch(t *testing.T) {
 func TestDecodingWithoutACache(t *testing.T) {
 	d := openDecoder(t, "tiny-rawnames")
 	require.Equal(t, CacheNone, d.Info().Cache)
+	require.Equal(t, LastLogits, d.Info().Form)
 	require.Contains(t, d.Info().Notes, "the graph has no cache: every step reads the whole text again, which is slow")
 	in := prompts(4)
-	require.Equal(t, written(t, d, model.Limits{Rows: 1}, model.Sampling{}, in), written(t, d, model.Limits{Tokens: 64}, model.Sampling{}, in))
+	want := written(t, &model.Recompute{Forwarder: openFixture(t, "tiny-rawnames", Options{Graph: FullGraph})}, model.Limits{Rows: 1}, model.Sampling{}, in)
+	require.Equal(t, want, written(t, d, model.Limits{Rows: 1}, model.Sampling{}, in))
+	require.Equal(t, want, written(t, d, model.Limits{Tokens: 64}, model.Sampling{}, in))
 }
 
 func TestDecodingStops(t *testing.T) {

@@ -94,8 +94,8 @@ func requireLastLogits(t *testing.T, name string, full *LM, b *model.Batch, limi
 	require.NoError(t, s.start(headFile(name), Options{Threads: 1}, false))
 	defer s.Close()
 	f := whole(b)
-	f.at = []place{{1, 2}, {0, 6}}
-	got, err := s.logits(context.Background(), f, 1, nil, nil)
+	f.at = []place{{1, 2}, {0, 6}, {0, 0}}
+	got, err := s.logits(context.Background(), f, len(f.at), 1, nil, nil)
 	require.NoError(t, err)
 	want, err := full.Forward(context.Background(), b)
 	require.NoError(t, err)

@@ -67,8 +67,7 @@ type Info struct {
 }
 
 // LM is a decoder graph on ONNX Runtime, fed whole sequences and an empty cache.
-// It gives log-probabilities where its graph has been rewritten, else logits. One
-// goroutine may use it at a time.
+// What it gives is as its graph was rewritten. One goroutine may use it at a time.
 type LM struct {
 	session
 	empty []pastMaker
@@ -79,6 +78,10 @@ type LM struct {
 // hours later. The graph is rewritten for scoring; where that fails it runs as it
 // is, and a note says why.
 func Open(ctx context.Context, path string, opts Options) (*LM, error) {
+	return openLM(ctx, path, opts, graph.Scoring)
+}
+
+func openLM(ctx context.Context, path string, opts Options, form graph.Form) (*LM, error) {
 	var s session
 	if err := s.read(path, opts); err != nil {
 		return nil, err
@@ -86,7 +89,7 @@ func Open(ctx context.Context, path string, opts Options) (*LM, error) {
 	return rewrittenFirst(ctx, opts, func(rewritten bool) (*LM, *Info, error) {
 		lm := &LM{session: s}
 		if rewritten {
-			if err := lm.rewrite(graph.Scoring); err != nil {
+			if err := lm.rewrite(form); err != nil {
 				return nil, nil, err
 			}
 		}
@@ -130,18 +133,39 @@ func (lm *LM) open(ctx context.Context, path string, opts Options) error {
 // Forward implements model.Forwarder, for a graph that was not rewritten.
 func (lm *LM) Forward(ctx context.Context, b *model.Batch) (logits *model.Logits, err error) {
 	if lm.rewritten != nil {
-		return nil, errors.New("want a graph that gives the logits of every position, got one rewritten for scoring")
+		return nil, errors.New("want a graph that gives the logits of every position, got one that was rewritten")
 	}
 	err = lm.withPast(b.Rows, func(past []onnx.Value) error {
-		logits, err = lm.logits(ctx, whole(b), b.Width, past, nil)
+		logits, err = lm.logits(ctx, whole(b), b.Rows, b.Width, past, nil)
 		return err
 	})
 	return logits, err
 }
 
-// Scorer returns the LM as a model.Scorer, nil where its graph was not rewritten.
+// ForwardLast implements model.LastForwarder, for a graph rewritten for decoding.
+func (lm *LM) ForwardLast(ctx context.Context, b *model.Batch) (*model.Logits, error) {
+	var at []place
+	for r, n := range b.Lens {
+		at = append(at, place{r, n - 1})
+	}
+	return lm.forwardAt(ctx, b, at)
+}
+
+// forwardAt returns the logits [n, 1, V] of n places.
+func (lm *LM) forwardAt(ctx context.Context, b *model.Batch, at []place) (logits *model.Logits, err error) {
+	f := whole(b)
+	f.at = at
+	err = lm.withPast(b.Rows, func(past []onnx.Value) error {
+		logits, err = lm.logits(ctx, f, len(at), 1, past, nil)
+		return err
+	})
+	return logits, err
+}
+
+// Scorer returns the LM as a model.Scorer, nil where its graph was not rewritten
+// for that.
 func (lm *LM) Scorer() model.Scorer {
-	if lm.rewritten == nil {
+	if lm.rewritten == nil || lm.rewritten.Targets == "" {
 		return nil
 	}
 	return lm
@@ -220,6 +244,14 @@ func (lm *LM) probeRows(ctx context.Context, b *model.Batch) (long, short []floa
 	}
 	// The last position of the longer row comes too: a graph whose hidden states are
 	// not [B, T, H] has none there.
+	if lm.rewritten.Targets == "" {
+		logits, err := lm.forwardAt(ctx, b, []place{{0, 0}, {0, 1}, {1, 0}, {1, 1}, {0, 2}})
+		for i := 0; i < 2 && err == nil; i++ {
+			long = append(long, logits.At(i, 0, nil)...)
+			short = append(short, logits.At(2+i, 0, nil)...)
+		}
+		return long, short, err
+	}
 	at := []model.Position{{Row: 0, At: 2}}
 	words := min(probeWords, lm.info.Vocab)
 	for r := range 2 {

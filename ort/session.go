@@ -241,10 +241,10 @@ func (s *session) run(ctx context.Context, f *forward, past, outputs []onnx.Valu
 	return runUntil(ctx, s.session, append(values[:len(values):len(values)], past...), outputs)
 }
 
-// logits runs a forward for logits [rows, width, V], with those of the cache's
+// logits runs a forward that gives logits [rows, width, V], with those of the cache's
 // outputs that the session gives out.
-func (s *session) logits(ctx context.Context, f *forward, width int, past, present []onnx.Value) (*model.Logits, error) {
-	logits, out, err := s.out.prepare(f.rows, width)
+func (s *session) logits(ctx context.Context, f *forward, rows, width int, past, present []onnx.Value) (*model.Logits, error) {
+	logits, out, err := s.out.prepare(rows, width)
 	if err != nil {
 		return nil, err
 	}
