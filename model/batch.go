@@ -34,6 +34,23 @@ func pack(lens []int, limits Limits) [][]int {
 	return batches
 }
 
+// cutBatches cuts batches so that the sizes of none add up to more than most, but
+// where a sequence is larger alone.
+func cutBatches(batches [][]int, most int, size func(i int) int) [][]int {
+	var out [][]int
+	for _, b := range batches {
+		from, sum := 0, 0
+		for k, i := range b {
+			if sum += size(i); sum > most && k > from {
+				out = append(out, b[from:k])
+				from, sum = k, size(i)
+			}
+		}
+		out = append(out, b[from:])
+	}
+	return out
+}
+
 // fill lays the sequences at the given indices out in b, padded on the right.
 func (b *Batch) fill(seqs []Sequence, indices []int) {
 	b.Rows, b.Width = len(indices), 0

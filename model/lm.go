@@ -14,6 +14,14 @@ type LM struct {
 	Forwarder Forwarder
 	Limits    Limits
 
+	// Scorer, if set, is asked in place of the Forwarder.
+	Scorer Scorer
+
+	// LogitsMemory bounds the bytes of the fp32 logits [n, V] in one run of the
+	// Scorer, whose log-softmax takes as much again; 0 for no bound. Batches are cut
+	// to it. A sequence whose own answer takes more runs once for each part of it.
+	LogitsMemory int
+
 	// OnBatch, if set, is called after each batch, on the caller's goroutine.
 	OnBatch func(BatchStats)
 
@@ -47,7 +55,11 @@ func (lm *LM) LogLikelihood(ctx context.Context, seqs []Sequence) ([]float32, er
 		total += len(s.Tokens)
 	}
 	scores := make([]float32, len(seqs))
-	for _, indices := range pack(lens, lm.Limits) {
+	batches := pack(lens, lm.Limits)
+	if most := lm.mostPositions(); most > 0 {
+		batches = cutBatches(batches, most, func(i int) int { return seqs[i].Answer.Len() })
+	}
+	for _, indices := range batches {
 		if err := lm.score(ctx, seqs, indices, scores); err != nil {
 			return nil, err
 		}
@@ -62,6 +74,9 @@ func (lm *LM) LogLikelihood(ctx context.Context, seqs []Sequence) ([]float32, er
 func (lm *LM) score(ctx context.Context, seqs []Sequence, indices []int, scores []float32) error {
 	b := &lm.batch
 	b.fill(seqs, indices)
+	if lm.Scorer != nil {
+		return lm.scoreInside(ctx, seqs, indices, scores)
+	}
 	logits, err := lm.Forwarder.Forward(ctx, b)
 	if err != nil {
 		return err
@@ -78,6 +93,54 @@ func (lm *LM) score(ctx context.Context, seqs []Sequence, indices []int, scores 
 		scores[indices[r]] = float32(meanLogProb(logits, r, seqs[indices[r]], scratch))
 	})
 	return nil
+}
+
+// mostPositions is how many positions a run of the Scorer may ask for, 0 for no
+// bound.
+func (lm *LM) mostPositions() int {
+	if lm.Scorer == nil || lm.LogitsMemory <= 0 {
+		return 0
+	}
+	return max(1, lm.LogitsMemory/(4*max(1, lm.Scorer.Vocab())))
+}
+
+// scoreInside scores a batch by the log-probabilities of the answers' tokens.
+func (lm *LM) scoreInside(ctx context.Context, seqs []Sequence, indices []int, scores []float32) error {
+	var at []Position
+	for r, i := range indices {
+		seq := seqs[i]
+		if err := seq.checkAnswer(lm.Scorer.Vocab()); err != nil {
+			return fmt.Errorf("sequence %d: %w", i, err)
+		}
+		for t := seq.Answer.From; t < seq.Answer.To; t++ {
+			at = append(at, Position{Row: r, At: t - 1, Target: seq.Tokens[t]})
+		}
+	}
+	most := lm.mostPositions()
+	if most == 0 {
+		most = len(at)
+	}
+	logProbs := make([]float32, len(at))
+	for from := 0; from < len(at); from += most {
+		to := min(from+most, len(at))
+		if err := lm.Scorer.LogProbs(ctx, &lm.batch, at[from:to], logProbs[from:to]); err != nil {
+			return err
+		}
+	}
+	for _, i := range indices {
+		n := seqs[i].Answer.Len()
+		scores[i] = float32(mean(logProbs[:n]))
+		logProbs = logProbs[n:]
+	}
+	return nil
+}
+
+func mean(values []float32) float64 {
+	var sum float64
+	for _, v := range values {
+		sum += float64(v)
+	}
+	return sum / float64(len(values))
 }
 
 // check refuses what no model could score.

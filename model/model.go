@@ -44,6 +44,24 @@ type Forwarder interface {
 	Forward(ctx context.Context, b *Batch) (*Logits, error)
 }
 
+// Position is a place in a batch and the token whose likelihood is asked there.
+type Position struct {
+	Row, At int   // the position before the token, which predicts it
+	Target  int32 // the token
+}
+
+// Scorer runs a language model that computes log-probabilities itself, and only
+// where they are asked, so that no logits leave it.
+type Scorer interface {
+	// Vocab is the number of words that can be scored, V.
+	Vocab() int
+
+	// LogProbs sets out[i] to ln P(target | all before it) of at[i]. What is not
+	// finite in the logits of a position gives a value that is not finite. When ctx
+	// ends it does as Forward does.
+	LogProbs(ctx context.Context, b *Batch, at []Position, out []float32) error
+}
+
 // Encoding is a tokenised text.
 type Encoding struct {
 	IDs     []int32 // [T]

@@ -10,8 +10,16 @@ import (
 // text again. It is as right as a cache, and slower by about the text's length.
 type Recompute struct {
 	Forwarder Forwarder
+	Last      LastForwarder // asked in place of the Forwarder, if set
 	seqs      [][]int32
 	batch     Batch
+}
+
+// LastForwarder runs a language model over a batch for the logits of each row's last
+// token alone.
+type LastForwarder interface {
+	// ForwardLast returns logits [B, 1, V]; else it is as Forward.
+	ForwardLast(ctx context.Context, b *Batch) (*Logits, error)
 }
 
 // Traits implements Decoder.
@@ -55,6 +63,13 @@ func (d *Recompute) forward(ctx context.Context, seqs [][]int32) (*Next, error) 
 	}
 	d.batch.fill(rows, indices)
 	var err error
+	if d.Last != nil {
+		clear(out.At)
+		if out.Logits, err = d.Last.ForwardLast(ctx, &d.batch); err != nil {
+			return nil, err
+		}
+		return out, out.Logits.check(&Batch{Rows: len(seqs), Width: 1})
+	}
 	if out.Logits, err = d.Forwarder.Forward(ctx, &d.batch); err != nil {
 		return nil, err
 	}

@@ -9,6 +9,7 @@ import (
 	onnx "github.com/yalue/onnxruntime_go"
 
 	"github.com/ortscore/ortscore/model"
+	"github.com/ortscore/ortscore/model/graph"
 )
 
 // Decoder is a decoder graph that is run step by step. One goroutine may use it
@@ -30,17 +31,25 @@ const (
 // model runs. Where the graph has no cache, or one that does not agree with
 // reading the whole text, every step reads the whole text, and a note says so.
 func OpenDecoder(ctx context.Context, path string, opts Options) (Decoder, error) {
-	d := &cached{}
-	if err := d.read(path, opts); err != nil {
+	var s session
+	if err := s.read(path, opts); err != nil {
 		return nil, err
 	}
-	if d.info.Convention.Present == nil {
+	if s.info.Convention.Present == nil {
 		return openRecomputing(ctx, path, opts, "the graph has no cache")
 	}
-	if err := d.begin(path, opts); err != nil {
-		return nil, err
-	}
-	err := tried(ctx, path, d, d.probe)
+	d, err := rewrittenFirst(ctx, opts, func(rewritten bool) (*cached, *Info, error) {
+		d := &cached{session: s}
+		if rewritten {
+			if err := d.rewrite(graph.Decoding); err != nil {
+				return nil, nil, err
+			}
+		}
+		if err := d.begin(path, opts); err != nil {
+			return nil, nil, err
+		}
+		return d, &d.info, tried(ctx, path, d, d.probe)
+	})
 	var bad *cacheError
 	switch {
 	case errors.As(err, &bad):
@@ -58,13 +67,17 @@ type recomputing struct {
 }
 
 func openRecomputing(ctx context.Context, path string, opts Options, reason string) (Decoder, error) {
-	lm, err := Open(ctx, path, opts)
+	lm, err := openLM(ctx, path, opts, graph.Decoding)
 	if err != nil {
 		return nil, err
 	}
 	lm.info.Cache = CacheNone
 	lm.info.Notes = append(lm.info.Notes, reason+": every step reads the whole text again, which is slow")
-	return &recomputing{lm, &model.Recompute{Forwarder: lm}}, nil
+	d := &recomputing{lm, &model.Recompute{Forwarder: lm}}
+	if lm.rewritten != nil {
+		d.Last = lm
+	}
+	return d, nil
 }
 
 // cached is a Decoder whose cache lies where the model runs.
@@ -171,11 +184,17 @@ func (d *cached) extend(ctx context.Context, first int, tokens [][]int32) (*mode
 		return nil, err
 	}
 	out := &model.Next{At: make([]int, len(tokens))}
-	if out.Logits, err = d.run(ctx, f, past, present); err != nil {
-		return nil, err
+	width := f.width
+	if d.rewritten != nil {
+		width = 1
 	}
 	for i, n := range lens {
-		out.At[i] = n - 1
+		if f.at = append(f.at, place{i, n - 1}); d.rewritten == nil {
+			out.At[i] = n - 1
+		}
+	}
+	if out.Logits, err = d.logits(ctx, f, f.rows, width, past, present); err != nil {
+		return nil, err
 	}
 	d.cache.add(first, f.width, lens)
 	return out, nil

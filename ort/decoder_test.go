@@ -58,10 +58,11 @@ func TestCachedDecodingAgrees(t *testing.T) {
 	in := prompts(9)
 	for name, kind := range decoders {
 		t.Run(name, func(t *testing.T) {
-			want := written(t, &model.Recompute{Forwarder: openFixture(t, name, Options{})}, model.Limits{Rows: 1}, model.Sampling{}, in)
+			want := written(t, &model.Recompute{Forwarder: openFixture(t, name, Options{Graph: FullGraph})}, model.Limits{Rows: 1}, model.Sampling{}, in)
 			d := openDecoder(t, name)
 			require.Equal(t, kind, d.Info().Cache)
 			require.Empty(t, d.Info().Notes)
+			require.Equal(t, LastLogits, d.Info().Form)
 			for _, limits := range []model.Limits{{Rows: 1, Tokens: 1}, {Rows: 2, Tokens: 64}, {Rows: 4, Tokens: 1}, {Tokens: 32}, {Tokens: 1 << 20}} {
 				require.Equal(t, want, written(t, d, limits, model.Sampling{}, in), "%+v", limits)
 			}
@@ -91,9 +92,12 @@ func TestSampledDecodingDoesNotDependOnTheBatch(t *testing.T) {
 func TestDecodingWithoutACache(t *testing.T) {
 	d := openDecoder(t, "tiny-rawnames")
 	require.Equal(t, CacheNone, d.Info().Cache)
+	require.Equal(t, LastLogits, d.Info().Form)
 	require.Contains(t, d.Info().Notes, "the graph has no cache: every step reads the whole text again, which is slow")
 	in := prompts(4)
-	require.Equal(t, written(t, d, model.Limits{Rows: 1}, model.Sampling{}, in), written(t, d, model.Limits{Tokens: 64}, model.Sampling{}, in))
+	want := written(t, &model.Recompute{Forwarder: openFixture(t, "tiny-rawnames", Options{Graph: FullGraph})}, model.Limits{Rows: 1}, model.Sampling{}, in)
+	require.Equal(t, want, written(t, d, model.Limits{Rows: 1}, model.Sampling{}, in))
+	require.Equal(t, want, written(t, d, model.Limits{Tokens: 64}, model.Sampling{}, in))
 }
 
 // A graph whose cache gives the keys of one layer to another is found out before
@@ -105,7 +109,7 @@ func TestCacheThatDisagrees(t *testing.T) {
 		require.Equal(t, CacheNone, d.Info().Cache, name)
 		require.Len(t, d.Info().Notes, 1, name)
 		require.Regexp(t, `^the graph's cache changes the logits by \d.*: every step reads the whole text again`, d.Info().Notes[0])
-		want := written(t, &model.Recompute{Forwarder: openFixture(t, plain, Options{})}, model.Limits{Rows: 1}, model.Sampling{}, in)
+		want := written(t, &model.Recompute{Forwarder: openFixture(t, plain, Options{Graph: FullGraph})}, model.Limits{Rows: 1}, model.Sampling{}, in)
 		require.Equal(t, want, written(t, d, model.Limits{Tokens: 64}, model.Sampling{}, in), name)
 	}
 }

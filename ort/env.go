@@ -71,7 +71,7 @@ func cleanError(err error) error {
 	text := err.Error()
 	for _, prefix := range []string{
 		"Platform-specific initialization failed: ", "Error running network: ",
-		"Error creating C session from file: ", "Error creating session: ",
+		"Error creating C session from file: ", "Error creating session: ", "Error creating C session: ",
 	} {
 		text = strings.TrimPrefix(text, prefix)
 	}

@@ -79,7 +79,7 @@ func TestGreedyTokensAreTransformers(t *testing.T) {
 	for _, name := range []string{"tiny-gqa", "tiny-explicit"} {
 		cached := openDecoder(t, name)
 		require.NotEqual(t, CacheNone, cached.Info().Cache)
-		recompute := &model.Recompute{Forwarder: openFixture(t, name, Options{})}
+		recompute := &model.Recompute{Forwarder: openFixture(t, name, Options{Graph: FullGraph})}
 		for kind, group := range groups {
 			for _, limits := range []model.Limits{{Rows: 1}, {Rows: 3, Tokens: 100}, {Rows: 5, Tokens: 1}, {Tokens: 256}, {Tokens: 1 << 20}} {
 				compareGreedy(t, cached, limits, group, name+", "+kind+", cached")

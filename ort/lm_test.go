@@ -2,8 +2,11 @@ package ort
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -32,7 +35,7 @@ func someSequences(n, vocab int) []model.Sequence {
 
 func score(t testing.TB, lm *LM, limits model.Limits, seqs []model.Sequence) []float32 {
 	t.Helper()
-	scores, err := (&model.LM{Forwarder: lm, Limits: limits}).LogLikelihood(context.Background(), seqs)
+	scores, err := (&model.LM{Forwarder: lm, Scorer: lm.Scorer(), Limits: limits}).LogLikelihood(context.Background(), seqs)
 	require.NoError(t, err)
 	return scores
 }
@@ -47,16 +50,67 @@ func maxDiff(t testing.TB, a, b []float32) float64 {
 	return d
 }
 
-// A score must not depend on the batch it was computed in.
-func TestScoresDoNotDependOnTheBatch(t *testing.T) {
+// Log-probabilities from within the graph are those of its full logits. Where these
+// are rounded to 16 bits, they may be rounded the other way, or, on the CPU, not at
+// all: there ONNX Runtime computes in fp32 and leaves out casts that lead back.
+func TestScoringGraphAgreesWithFullLogits(t *testing.T) {
 	for _, name := range fixtures {
 		t.Run(name, func(t *testing.T) {
+			full, scoring := openFixture(t, name, Options{Graph: FullGraph}), openFixture(t, name, Options{})
+			require.Nil(t, full.Scorer())
+			require.Equal(t, FullLogits, full.Info().Form)
+			require.NotNil(t, scoring.Scorer())
+			require.NotEqual(t, FullLogits, scoring.Info().Form)
+			require.Empty(t, scoring.Info().Notes)
+			limit := 1e-5
+			switch name {
+			case "tiny-gqa-fp16":
+				limit = 2e-2
+			case "tiny-bf16logits":
+				limit = 1e-3
+			}
+			seqs := someSequences(60, full.Info().Vocab)
+			limits := model.Limits{Tokens: 512}
+			d := maxDiff(t, score(t, full, limits, seqs), score(t, scoring, limits, seqs))
+			t.Logf("%s: largest difference %.2g", scoring.Info().Form, d)
+			require.LessOrEqual(t, d, limit)
+		})
+	}
+}
+
+// The same for a real model, in the forms that the exporter gives it.
+func TestScoringGraphOfARealModel(t *testing.T) {
+	needLibrary(t)
+	for _, form := range []string{"", "-explicit"} {
+		path := filepath.Join("..", "build", "models", "smollm2-135m-instruct"+form, "model.onnx")
+		if _, err := os.Stat(path); err != nil {
+			t.Skip("needs make setup")
+		}
+		var scores [][]float32
+		for _, g := range []Graph{FullGraph, AutoGraph} {
+			lm, err := Open(context.Background(), path, Options{Graph: g})
+			require.NoError(t, err)
+			require.Equal(t, g == FullGraph, lm.Scorer() == nil, form)
+			scores = append(scores, score(t, lm, model.Limits{Tokens: 128}, someSequences(4, lm.Info().Vocab)))
+			require.NoError(t, lm.Close())
+		}
+		d := maxDiff(t, scores[0], scores[1])
+		t.Logf("%s: largest difference %.2g", path, d)
+		require.LessOrEqual(t, d, 1e-5)
+	}
+}
+
+// A score must not depend on the batch it was computed in.
+func TestScoresDoNotDependOnTheBatch(t *testing.T) {
+	for i := range 2 * len(fixtures) {
+		name, g := fixtures[i/2], []Graph{AutoGraph, FullGraph}[i%2]
+		t.Run(fmt.Sprintf("%s %s", name, g), func(t *testing.T) {
 			limit := 1e-5
 			if name == "tiny-gqa-fp16" {
 				limit = 5e-3 // half precision rounds each layer's output
 			}
-			lm := openFixture(t, name, Options{Threads: 1})
-			two := openFixture(t, name, Options{Threads: 2})
+			lm := openFixture(t, name, Options{Threads: 1, Graph: g})
+			two := openFixture(t, name, Options{Threads: 2, Graph: g})
 			seqs := someSequences(60, lm.Info().Vocab)
 			alone := score(t, lm, model.Limits{Tokens: 1}, seqs)
 
@@ -163,7 +217,7 @@ func TestLargestChange(t *testing.T) {
 }
 
 func TestCancelStopsTheModel(t *testing.T) {
-	lm := openFixture(t, "tiny-gqa", Options{})
+	lm := openFixture(t, "tiny-gqa", Options{Graph: FullGraph})
 	long := &model.Batch{Rows: 256, Width: 512, TokenIDs: make([]int64, 256*512)}
 	for range long.Rows {
 		long.Lens = append(long.Lens, long.Width)
@@ -191,6 +245,6 @@ func TestCancelStopsTheModel(t *testing.T) {
 
 	seqs := someSequences(5, lm.Info().Vocab)
 	again := score(t, lm, model.Limits{Tokens: 100}, seqs)
-	require.Equal(t, score(t, openFixture(t, "tiny-gqa", Options{}), model.Limits{Tokens: 100}, seqs), again,
+	require.Equal(t, score(t, openFixture(t, "tiny-gqa", Options{Graph: FullGraph}), model.Limits{Tokens: 100}, seqs), again,
 		"a stopped session is as good as a new one")
 }

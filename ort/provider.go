@@ -21,37 +21,37 @@ const (
 	Auto Provider = "auto"
 )
 
-// newSession opens the graph at path on the wanted provider.
-func newSession(path string, in, out []string, opts Options) (*onnx.DynamicAdvancedSession, Provider, []string, error) {
+// newSession opens a graph on the wanted provider.
+func newSession(src source, in, out []string, opts Options) (*onnx.DynamicAdvancedSession, Provider, []string, error) {
 	switch opts.Provider {
 	case CUDA:
-		s, notes, err := cudaSession(path, in, out, opts)
+		s, notes, err := cudaSession(src, in, out, opts)
 		return s, CUDA, notes, err
 	case CPU, "":
-		s, err := cpuSession(path, in, out, opts)
+		s, err := cpuSession(src, in, out, opts)
 		return s, CPU, nil, err
 	case Auto:
-		s, notes, err := cudaSession(path, in, out, opts)
+		s, notes, err := cudaSession(src, in, out, opts)
 		if err == nil {
 			return s, CUDA, notes, nil
 		}
 		note := "runs on the cpu: " + err.Error()
-		s, err = cpuSession(path, in, out, opts)
+		s, err = cpuSession(src, in, out, opts)
 		return s, CPU, []string{note}, err
 	}
 	return nil, "", nil, fmt.Errorf("want provider cpu, cuda or auto, got %q", opts.Provider)
 }
 
-func cpuSession(path string, in, out []string, opts Options) (*onnx.DynamicAdvancedSession, error) {
-	return open(path, in, out, opts, nil)
+func cpuSession(src source, in, out []string, opts Options) (*onnx.DynamicAdvancedSession, error) {
+	return open(src, in, out, opts, nil)
 }
 
 // cudaSession opens the graph on CUDA. Nodes that ONNX Runtime puts on the CPU
 // all the same are first forbidden, then, where the graph cannot do without
 // them, allowed and reported.
-func cudaSession(path string, in, out []string, opts Options) (*onnx.DynamicAdvancedSession, []string, error) {
+func cudaSession(src source, in, out []string, opts Options) (*onnx.DynamicAdvancedSession, []string, error) {
 	for _, fallback := range []bool{false, true} {
-		s, err := open(path, in, out, opts, func(so *onnx.SessionOptions) error {
+		s, err := open(src, in, out, opts, func(so *onnx.SessionOptions) error {
 			if !fallback {
 				if err := so.AddSessionConfigEntry("session.disable_cpu_ep_fallback", "1"); err != nil {
 					return err
@@ -125,7 +125,7 @@ func CheckCUDA(device int) error {
 	return s.Destroy()
 }
 
-func open(path string, in, out []string, opts Options, provider func(*onnx.SessionOptions) error) (*onnx.DynamicAdvancedSession, error) {
+func open(src source, in, out []string, opts Options, provider func(*onnx.SessionOptions) error) (*onnx.DynamicAdvancedSession, error) {
 	so, err := onnx.NewSessionOptions()
 	if err != nil {
 		return nil, cleanError(err)
@@ -142,7 +142,7 @@ func open(path string, in, out []string, opts Options, provider func(*onnx.Sessi
 	}
 	restore := saveSignals()
 	defer restore()
-	s, err := onnx.NewDynamicAdvancedSession(path, in, out, so)
+	s, err := src.session(in, out, so)
 	if err != nil {
 		return nil, cleanError(err)
 	}

@@ -18,6 +18,9 @@ type session struct {
 	inputs  []inputMaker
 	out     output
 	info    Info
+	// rewritten is the graph that runs, nil where it is the file's own.
+	rewritten *graph.Rewritten
+	source    source
 }
 
 // read reads the graph at path and settles what its inputs and outputs are.
@@ -28,11 +31,34 @@ func (s *session) read(path string, opts Options) error {
 	}
 	conv, err := graph.Detect(g, opts.IOMap)
 	if err == nil {
-		s.info = Info{Graph: g, Convention: conv}
+		s.info = Info{Graph: g, Convention: conv, Form: FullLogits}
+		s.source = source{path: path}
 		err = s.sizes(opts)
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
+	}
+	return nil
+}
+
+// rewrite has the session run the graph in another form.
+func (s *session) rewrite(form graph.Form) error {
+	folder, locations, err := weights(s.source.path, s.info.Graph.External)
+	if err != nil {
+		return err
+	}
+	if s.rewritten, err = graph.Rewrite(s.source.path, s.info.Convention, form, locations); err != nil {
+		return err
+	}
+	s.source.data, s.source.folder = s.rewritten.Data, folder
+	s.rewritten.Data = nil // the session needs it, and no one after
+	switch {
+	case form == graph.Decoding:
+		s.info.Form = LastLogits
+	case s.rewritten.Uncached || len(s.info.Convention.Past) == 0:
+		s.info.Form = LogProbs
+	default:
+		s.info.Form = LogProbsPast
 	}
 	return nil
 }
@@ -84,17 +110,31 @@ func (s *session) start(path string, opts Options, cached bool) (err error) {
 	add(c.KeepLogits.Name, keepAll(c.KeepLogits))
 	add(c.UseCache.Name, useCache)
 	outputs := []string{c.Logits.Name}
-	for i, past := range c.Past {
+	if r := s.rewritten; r != nil {
+		add(r.Positions, integers(graph.Int64, indices(r)))
+		add(r.Targets, integers(graph.Int64, func(f *forward) ([]int64, int) { return f.targets, 1 }))
+		outputs[0], s.out.flat = r.Output, true
+	}
+	for i, past := range s.past() {
 		names = append(names, past.Name)
 		if cached {
 			outputs = append(outputs, c.Present[i].Name)
 		}
 	}
-	s.session, s.info.Provider, s.info.Notes, err = newSession(path, names, outputs, opts)
+	s.session, s.info.Provider, s.info.Notes, err = newSession(s.source, names, outputs, opts)
+	s.source.data = nil
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	return nil
+}
+
+// past is the inputs of the cache that the graph has.
+func (s *session) past() []graph.Tensor {
+	if s.rewritten != nil && s.rewritten.Uncached {
+		return nil
+	}
+	return s.info.Convention.Past
 }
 
 // sizes settles V and the cache's [heads, head size] from the graph's own
@@ -133,6 +173,25 @@ type forward struct {
 	ids         []int64 // [B, width]
 	positions   []int64 // [B, width]
 	mask        []int64 // [B, past + width] 1 for the columns that a row may look at
+	at          []place // [n] what a rewritten graph gives
+	targets     []int64 // [n] the tokens asked there, for scoring
+}
+
+// place is a new token's place in a forward.
+type place struct{ row, column int }
+
+// indices makes the positions' input of a rewritten graph from a forward's places.
+func indices(r *graph.Rewritten) func(f *forward) (data []int64, width int) {
+	return func(f *forward) (data []int64, width int) {
+		for _, p := range f.at {
+			if r.Flat {
+				data = append(data, int64(p.row*f.width+p.column))
+			} else {
+				data = append(data, int64(p.row), int64(p.column))
+			}
+		}
+		return data, len(data) / len(f.at)
+	}
 }
 
 // whole is a batch as a forward without a cache.
@@ -153,7 +212,7 @@ func whole(b *model.Batch) *forward {
 
 // widen pads the rows of a forward without a past to width.
 func (f *forward) widen(width int) {
-	wide := &forward{rows: f.rows, width: width}
+	wide := &forward{rows: f.rows, width: width, at: f.at, targets: f.targets}
 	for r := range f.rows {
 		for t := range width {
 			id, seen := int64(model.PadID), int64(0)
@@ -167,28 +226,32 @@ func (f *forward) widen(width int) {
 	*f = *wide
 }
 
-// run runs a forward. past and present are the cache's values, which stay the
-// caller's; present is empty where the session does not give it out.
-func (s *session) run(ctx context.Context, f *forward, past, present []onnx.Value) (*model.Logits, error) {
+// run runs a forward. past and outputs, the cache's last, stay the caller's.
+func (s *session) run(ctx context.Context, f *forward, past, outputs []onnx.Value) error {
 	if err := ctx.Err(); err != nil {
-		return nil, err
+		return err
 	}
 	var values []onnx.Value
 	defer func() { destroy(values) }()
 	for _, mk := range s.inputs {
 		v, err := mk(f)
 		if err != nil {
-			return nil, cleanError(err)
+			return cleanError(err)
 		}
 		values = append(values, v)
 	}
-	in := append(values[:len(values):len(values)], past...)
-	logits, out, err := s.out.prepare(f.rows, f.width)
+	return runUntil(ctx, s.session, append(values[:len(values):len(values)], past...), outputs)
+}
+
+// logits runs a forward that gives logits [rows, width, V], with those of the cache's
+// outputs that the session gives out.
+func (s *session) logits(ctx context.Context, f *forward, rows, width int, past, present []onnx.Value) (*model.Logits, error) {
+	logits, out, err := s.out.prepare(rows, width)
 	if err != nil {
 		return nil, err
 	}
-	values = append(values, out)
-	return logits, runUntil(ctx, s.session, in, append([]onnx.Value{out}, present...))
+	defer out.Destroy()
+	return logits, s.run(ctx, f, past, append([]onnx.Value{out}, present...))
 }
 
 func destroy(values []onnx.Value) {

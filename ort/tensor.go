@@ -12,12 +12,12 @@ import (
 // inputMaker makes the value of one input for a forward.
 type inputMaker func(f *forward) (onnx.Value, error)
 
-// integers makes an input [B, width] of int64 or int32 from the forward's own.
+// integers makes an input [n, width] of int64 or int32 from the forward's own.
 func integers(typ graph.ElemType, get func(f *forward) (data []int64, width int)) inputMaker {
 	var narrow []int32
 	return func(f *forward) (onnx.Value, error) {
 		data, width := get(f)
-		shape := onnx.NewShape(int64(f.rows), int64(width))
+		shape := onnx.NewShape(int64(len(data)/width), int64(width))
 		if typ != graph.Int32 {
 			return onnx.NewTensor(shape, data)
 		}
@@ -77,6 +77,7 @@ func elementType(t graph.ElemType) onnx.TensorElementDataType {
 type output struct {
 	typ   graph.ElemType
 	vocab int
+	flat  bool // the graph gives [B*T, V]
 	f32   []float32
 	u16   []uint16
 }
@@ -84,6 +85,9 @@ type output struct {
 func (o *output) prepare(rows, width int) (*model.Logits, onnx.Value, error) {
 	n := rows * width * o.vocab
 	shape := onnx.NewShape(int64(rows), int64(width), int64(o.vocab))
+	if o.flat {
+		shape = onnx.NewShape(int64(rows*width), int64(o.vocab))
+	}
 	logits := &model.Logits{Rows: rows, Width: width, Vocab: o.vocab}
 	if o.typ == graph.Float32 {
 		resize(&o.f32, n)

@@ -101,7 +101,7 @@ func TestRunSkips(t *testing.T) {
 	require.Equal(t, len(good), sum.Rows)
 	require.Equal(t, len(badLines), sum.Rejected)
 	require.Equal(t, 1, sum.NoRanking, "NaN")
-	require.Equal(t, 1, sum.Malformed)
+	require.Equal(t, 1, sum.Failed)
 	require.Zero(t, sum.Repairs)
 	require.Equal(t, want, reasons())
 

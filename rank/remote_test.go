@@ -120,7 +120,7 @@ func TestRemoteFailuresAreTheirRows(t *testing.T) {
 	require.Len(t, got, 3)
 	require.Contains(t, got[0], "500 Internal Server Error: too hot")
 	require.Equal(t, []string{"4: want an answer, got none: content_filter", `5: want a ranking, got "I'd rather not."`}, got[1:])
-	require.Equal(t, []int{3, 3, 3, 6, 3}, []int{sum.Rows, sum.Rejected, sum.NoRanking, sum.Lists, sum.Malformed})
+	require.Equal(t, []int{3, 3, 3, 6, 2, 1}, []int{sum.Rows, sum.Rejected, sum.NoRanking, sum.Lists, sum.Malformed, sum.Failed})
 	require.Equal(t, Repairs{Missing: 4, Refusal: 2}, sum.Repairs)
 	for i, query := range []string{"a", "b", "c"} {
 		require.Equal(t, query, parseLine(t, out.all()[i]).Query)

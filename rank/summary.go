@@ -8,7 +8,8 @@ type Summary struct {
 	EqualScores int `json:"equal_scores"` // rows with equal scores in place of a ranking
 	Passages    int `json:"passages"`     // scores written
 	CutPassages int `json:"cut_passages"`
-	Lists       int `json:"lists"` // prompts that were ranked
+	Lists       int `json:"lists"`  // prompts that were ranked
+	Failed      int `json:"failed"` // of those, lists that have no answer: a request that failed, logits that are not finite
 	// Malformed counts lists whose text had to be repaired, or held no ranking.
 	Malformed int     `json:"malformed"`
 	Repairs   Repairs `json:"repairs"`
@@ -86,8 +87,11 @@ func (s *Summary) addReadings(readings []Reading) {
 		if r.Mass < LowMass {
 			s.LowMass++
 		}
-		if r.Err != nil || r.Repairs != (Repairs{}) {
+		switch {
+		case r.Repairs != (Repairs{}):
 			s.Malformed++
+		case r.Err != nil:
+			s.Failed++
 		}
 	}
 }
@@ -110,7 +114,7 @@ func (s *Summary) Add(o *Summary) {
 		more int
 	}{
 		{&s.Rows, o.Rows}, {&s.Rejected, o.Rejected}, {&s.NoRanking, o.NoRanking}, {&s.EqualScores, o.EqualScores},
-		{&s.Passages, o.Passages}, {&s.CutPassages, o.CutPassages}, {&s.Lists, o.Lists}, {&s.Malformed, o.Malformed},
+		{&s.Passages, o.Passages}, {&s.CutPassages, o.CutPassages}, {&s.Lists, o.Lists}, {&s.Failed, o.Failed}, {&s.Malformed, o.Malformed},
 		{&s.OneSided, o.OneSided}, {&s.LowMass, o.LowMass}, {&s.PosFirst, o.PosFirst}, {&s.Labelled, o.Labelled},
 		{&s.ShownFirst, o.ShownFirst}, {&s.Shown, o.Shown}, {&s.FullTokens, o.FullTokens}, {&s.permuted, o.permuted},
 	} {

@@ -43,7 +43,7 @@ func TestSummaryReadings(t *testing.T) {
 	s.addReadings([]Reading{{Mass: 1, Err: errors.New("")}, {Mass: 0.01, Full: 1, Ranking: Ranking{Repairs: Repairs{Missing: 3, Refusal: 1}}}})
 	require.InDelta(t, 0.5, s.Mass, 1e-12)
 	s.Mass = 0
-	require.Equal(t, &Summary{Lists: 4, FullTokens: 14, Malformed: 3, LowMass: 2, Repairs: Repairs{Missing: 3, Duplicate: 2, Refusal: 1}}, s)
+	require.Equal(t, &Summary{Lists: 4, FullTokens: 14, Malformed: 2, Failed: 1, LowMass: 2, Repairs: Repairs{Missing: 3, Duplicate: 2, Refusal: 1}}, s)
 }
 
 // The summaries of a file's parts add up to the file's own.
@@ -97,5 +97,5 @@ func TestSummaryOfNothing(t *testing.T) {
 	require.NoError(t, err)
 	require.NotContains(t, string(text), "permuted")
 	require.NotContains(t, string(text), `"Missing"`)
-	require.Equal(t, 23, strings.Count(string(text), ":"), "%s", text)
+	require.Equal(t, 24, strings.Count(string(text), ":"), "%s", text)
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -16,6 +17,7 @@ import (
 	"github.com/ortscore/ortscore/io/dataset"
 	"github.com/ortscore/ortscore/model"
 	"github.com/ortscore/ortscore/nll"
+	"github.com/ortscore/ortscore/ort"
 )
 
 // BenchmarkCommandAgainstModel runs, in turn, the model alone over batches that
@@ -47,6 +49,70 @@ func BenchmarkCommandAgainstModel(b *testing.B) {
 	b.ReportMetric(0, "ns/op")
 }
 
+// BenchmarkScoringGraph scores the examples by full logits and by the rewritten
+// graph in turn, in both forms that the exporter gives. It reports the median of
+// the ratios, pair by pair, and the largest difference of a score.
+func BenchmarkScoringGraph(b *testing.B) {
+	needNative(b)
+	for _, name := range teachers {
+		onnx := filepath.Join(buildDir, "models", name)
+		needFile(b, onnx)
+		b.Run(name, func(b *testing.B) {
+			full, auto := openTeacher(b, onnx, ort.FullGraph), openTeacher(b, onnx, ort.AutoGraph)
+			defer full.close()
+			defer auto.close()
+			seqs, tokens := questionSequences(b, full)
+			score := func(t *teacher) (scores []float32, seconds float64) {
+				lm := &model.LM{Forwarder: t.lm, Scorer: t.lm.Scorer(), LogitsMemory: 256 << 20, Limits: model.Limits{Tokens: 1024}}
+				start := time.Now()
+				scores, err := lm.LogLikelihood(context.Background(), seqs)
+				require.NoError(b, err)
+				return scores, time.Since(start).Seconds()
+			}
+			var before, after, ratio []float64
+			var largest float64
+			for b.Loop() {
+				want, s0 := score(full)
+				got, s1 := score(auto)
+				before, after, ratio = append(before, tokens/s0), append(after, tokens/s1), append(ratio, s0/s1)
+				for i := range want {
+					largest = max(largest, math.Abs(float64(want[i])-float64(got[i])))
+				}
+			}
+			b.ReportMetric(median(before), "full-tokens/s")
+			b.ReportMetric(median(after), "auto-tokens/s")
+			b.ReportMetric(median(ratio), "ratio")
+			b.ReportMetric(largest, "difference")
+			b.ReportMetric(0, "ns/op")
+		})
+	}
+}
+
+// questionSequences are those that nll makes of the examples.
+func questionSequences(b *testing.B, t *teacher) (seqs []model.Sequence, tokens float64) {
+	in, err := dataset.Open(filepath.Join(root, "examples", "questions.jsonl"))
+	require.NoError(b, err)
+	defer in.Close()
+	job := t.job()
+	for {
+		_, built, err := job.Next(in)
+		if err == io.EOF {
+			return seqs, tokens
+		}
+		require.NoError(b, err)
+		for _, s := range built.Sequences {
+			tokens += float64(len(s.Tokens))
+		}
+		seqs = append(seqs, built.Sequences...)
+	}
+}
+
+// job is nll's with its defaults.
+func (t *teacher) job() *nll.Job {
+	return &nll.Job{Fields: nll.TeacherFields, Answers: nll.First, Builder: nll.Builder{
+		Tokenizer: t.tokenizer, KeyMaxLength: 512, MaxLength: t.config.Context, Vocab: t.tokenizer.Size, Span: nll.Offsets}}
+}
+
 // manyQuestions is the examples four times over: about a minute's work.
 func manyQuestions(b *testing.B) string {
 	questions, err := os.ReadFile(filepath.Join(root, "examples", "questions.jsonl"))
@@ -56,20 +122,25 @@ func manyQuestions(b *testing.B) string {
 	return path
 }
 
-// recorder is a Forwarder that keeps copies of the batches it forwards.
+// recorder is a Scorer that keeps copies of what it is asked.
 type recorder struct {
-	model.Forwarder
-	batches []*model.Batch
+	model.Scorer
+	asked []asked
 }
 
-func (r *recorder) Forward(ctx context.Context, b *model.Batch) (*model.Logits, error) {
-	r.batches = append(r.batches, &model.Batch{Rows: b.Rows, Width: b.Width,
-		TokenIDs: slices.Clone(b.TokenIDs), Lens: slices.Clone(b.Lens)})
-	return r.Forwarder.Forward(ctx, b)
+type asked struct {
+	batch *model.Batch
+	at    []model.Position
 }
 
-func openTeacher(b *testing.B, onnx string) *teacher {
-	t, err := (&teacherFlags{onnx: onnx}).open()
+func (r *recorder) LogProbs(ctx context.Context, b *model.Batch, at []model.Position, out []float32) error {
+	r.asked = append(r.asked, asked{&model.Batch{Rows: b.Rows, Width: b.Width,
+		TokenIDs: slices.Clone(b.TokenIDs), Lens: slices.Clone(b.Lens)}, slices.Clone(at)})
+	return r.Scorer.LogProbs(ctx, b, at, out)
+}
+
+func openTeacher(b *testing.B, onnx string, g ort.Graph) *teacher {
+	t, err := (&teacherFlags{onnx: onnx, graph: g}).open()
 	require.NoError(b, err)
 	require.NoError(b, t.start(context.Background()))
 	return t
@@ -77,20 +148,20 @@ func openTeacher(b *testing.B, onnx string) *teacher {
 
 // recordBatches returns the batches that nll makes of the file, with the real
 // tokens in them.
-func recordBatches(b *testing.B, onnx, input string) (batches []*model.Batch, tokens float64) {
-	t := openTeacher(b, onnx)
+func recordBatches(b *testing.B, onnx, input string) (batches []asked, tokens float64) {
+	t := openTeacher(b, onnx, ort.AutoGraph)
 	defer t.close()
-	r := &recorder{Forwarder: t.lm}
-	lm := &model.LM{Forwarder: r, Limits: model.Limits{Tokens: 1024},
+	r := &recorder{Scorer: t.lm}
+	lm := &model.LM{Scorer: r, Limits: model.Limits{Tokens: 1024},
 		OnBatch: func(s model.BatchStats) { tokens += float64(s.Tokens) }}
-	job := &nll.Job{LM: lm, Fields: nll.TeacherFields, Answers: nll.First, Builder: nll.Builder{
-		Tokenizer: t.tokenizer, KeyMaxLength: 512, MaxLength: t.config.Context, Vocab: t.tokenizer.Size, Span: nll.Offsets}}
+	job := t.job()
+	job.LM = lm
 	in, err := dataset.Open(input)
 	require.NoError(b, err)
 	defer in.Close()
 	_, err = job.Run(context.Background(), in, discard{})
 	require.NoError(b, err)
-	return r.batches, tokens
+	return r.asked, tokens
 }
 
 type discard struct{}
@@ -98,13 +169,12 @@ type discard struct{}
 func (discard) Write([]byte) error { return nil }
 
 // runBatches returns the seconds that the model alone takes.
-func runBatches(b *testing.B, onnx string, batches []*model.Batch) float64 {
-	t := openTeacher(b, onnx)
+func runBatches(b *testing.B, onnx string, batches []asked) float64 {
+	t := openTeacher(b, onnx, ort.AutoGraph)
 	defer t.close()
 	start := time.Now()
-	for _, batch := range batches {
-		_, err := t.lm.Forward(context.Background(), batch)
-		require.NoError(b, err)
+	for _, a := range batches {
+		require.NoError(b, t.lm.LogProbs(context.Background(), a.batch, a.at, make([]float32, len(a.at))))
 	}
 	return time.Since(start).Seconds()
 }

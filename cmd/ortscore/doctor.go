@@ -90,6 +90,7 @@ func (t *teacher) describeModel(ui *ui) {
 		context = fmt.Sprintf("%d tokens", t.config.Context)
 	}
 	ui.fact("context", "%s", context)
+	ui.fact("gives", "%s", info.Form)
 	ui.fact("runs on", "%s", info.Provider)
 	ui.notes(info.Notes)
 }
@@ -104,7 +105,7 @@ func (t *teacher) forward(ctx context.Context, ui *ui) error {
 	if len(enc.IDs) < 2 {
 		return fmt.Errorf("%s: want two tokens or more for %q, got %d", t.files.Tokenizer, text, len(enc.IDs))
 	}
-	lm := &model.LM{Forwarder: t.lm, Limits: model.Limits{Tokens: len(enc.IDs)}}
+	lm := &model.LM{Forwarder: t.lm, Scorer: t.lm.Scorer(), Limits: model.Limits{Tokens: len(enc.IDs)}}
 	start := time.Now()
 	scores, err := lm.LogLikelihood(ctx, []model.Sequence{{Tokens: enc.IDs, Answer: model.Span{From: 1, To: len(enc.IDs)}}})
 	if err != nil {
@@ -113,7 +114,7 @@ func (t *teacher) forward(ctx context.Context, ui *ui) error {
 	ui.section("a forward")
 	ui.fact("text", "%q, %d tokens", text, len(enc.IDs))
 	ui.fact("mean log-likelihood", "%.4f nats a token, in %s", scores[0], time.Since(start).Round(time.Millisecond))
-	ui.fact("leak", "%.2g: the most that a later token changed an earlier one's logits", t.lm.Info().Leak)
+	ui.fact("leak", "%.2g: the most that a later token changed what an earlier one gives", t.lm.Info().Leak)
 	return nil
 }
 

@@ -23,12 +23,13 @@ type nllFlags struct {
 	seed                    uint64
 	keyMaxLength, maxLength int
 	batchTokens, batchSize  int
+	logitsMemory            int // MiB
 	fields                  nll.FieldChoice
 	keepInputs              bool
 }
 
 func nllCommand() (*pflag.FlagSet, func(context.Context, *ui, []string) error) {
-	f := &nllFlags{answerSpan: nll.Offsets, answers: nll.First, keyMaxLength: 512, batchTokens: 1024,
+	f := &nllFlags{answerSpan: nll.Offsets, answers: nll.First, keyMaxLength: 512, batchTokens: 1024, logitsMemory: 256,
 		fields: nll.TeacherFields}
 	fs := newFlags("nll")
 	f.teacherFlags.add(fs)
@@ -42,6 +43,7 @@ func nllCommand() (*pflag.FlagSet, func(context.Context, *ui, []string) error) {
 	fs.Var(atLeast{&f.maxLength, 0}, "max-length", "tokens of a whole sequence; the passage is cut further (default the model's context)")
 	fs.Var(atLeast{&f.batchTokens, 1}, "batch-tokens", "tokens of a batch, padding included")
 	fs.Var(atLeast{&f.batchSize, 0}, "batch-size", "most rows of a batch (default no bound; seed name: --lm_batch_size)")
+	fs.Var(atLeast{&f.logitsMemory, 1}, "logits-memory", "MiB of the answers' logits in one run, by which batches are cut (--graph full gives those of all tokens)")
 	fs.Var(word[nll.FieldChoice]{&f.fields, nll.ParseFieldChoice}, "fields", "score fields to write: teacher, pos-neg or both")
 	fs.BoolVar(&f.keepInputs, "keep-inputs", false, "keep the token ids of lrlm rows")
 	return fs, f.run
@@ -139,7 +141,8 @@ func (s *scoring) score(ctx context.Context) error {
 	s.ui.notes(append(s.teacher.lm.Info().Notes, s.teacher.settings.Notes...))
 	s.job.Builder.Vocab = s.teacher.lm.Info().Vocab
 	total, stats := &nll.Summary{}, &runStats{}
-	s.job.LM = &model.LM{Forwarder: s.teacher.lm, Limits: model.Limits{Tokens: s.flags.batchTokens, Rows: s.flags.batchSize}}
+	s.job.LM = &model.LM{Forwarder: s.teacher.lm, Scorer: s.teacher.lm.Scorer(), LogitsMemory: s.flags.logitsMemory << 20,
+		Limits: model.Limits{Tokens: s.flags.batchTokens, Rows: s.flags.batchSize}}
 	start := time.Now()
 	for i, pair := range s.files {
 		sum, err := s.scoreFile(ctx, pair, counts[i], stats)

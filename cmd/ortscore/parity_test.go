@@ -16,6 +16,7 @@ import (
 	"github.com/ortscore/ortscore/io/dataset"
 	"github.com/ortscore/ortscore/model"
 	"github.com/ortscore/ortscore/nll"
+	"github.com/ortscore/ortscore/ort"
 )
 
 // Scores agree with the reference to this, in nats. The reference itself, torch
@@ -109,7 +110,7 @@ func compareIDs(t *testing.T, d dump, input, model string) {
 // compareLogits holds single logits against the reference's, so that scores are
 // not right for a wrong reason.
 func compareLogits(t *testing.T, d dump, onnx string) {
-	teacher, err := (&teacherFlags{onnx: onnx}).open()
+	teacher, err := (&teacherFlags{onnx: onnx, graph: ort.FullGraph}).open()
 	require.NoError(t, err)
 	defer teacher.close()
 	require.NoError(t, teacher.start(context.Background()))

@@ -98,6 +98,7 @@ type rankReport struct {
 	Outputs       []string `json:"outputs"`
 	RejectedFiles []string `json:"rejected_files"`
 	Broken        int      `json:"broken_datasets"`
+	constrained   bool     // nothing but rankings could be written
 	*rank.Summary
 	decodeStats
 }
@@ -105,7 +106,8 @@ type rankReport struct {
 func (r *ranking) report(sum *rank.Summary, done []filePair) *rankReport {
 	out := &rankReport{
 		Version: version, Model: r.teacher.name(), Provider: r.teacher.provider(), Broken: r.broken,
-		Outputs: []string{}, RejectedFiles: append([]string{}, r.rejected...),
+		constrained: r.flags.modelType != remoteModel && r.flags.decode == constrainedDecoding,
+		Outputs:     []string{}, RejectedFiles: append([]string{}, r.rejected...),
 		Summary: sum, decodeStats: r.stats,
 	}
 	for _, p := range done {

@@ -16,6 +16,7 @@ import (
 type teacherFlags struct {
 	onnx, dtype, tokenizer string
 	ep                     ort.Provider
+	graph                  ort.Graph
 	device, threads        int
 	ortLib                 string
 	ioMap                  map[string]string
@@ -29,6 +30,8 @@ func (f *teacherFlags) add(fs *pflag.FlagSet) {
 	fs.Var(word[ort.Provider]{&f.ep, oneOf(ort.CPU, ort.CUDA, ort.Auto)}, "ep", "execution `provider`: cpu, cuda or auto")
 	fs.Var(atLeast{&f.device, 0}, "device", "the CUDA device's number")
 	fs.Var(atLeast{&f.threads, 0}, "threads", "threads of the model on the cpu (default one a core)")
+	f.graph = ort.AutoGraph
+	fs.Var(word[ort.Graph]{&f.graph, oneOf(ort.AutoGraph, ort.FullGraph)}, "graph", "auto: the model's graph rewritten in memory, to give what is asked alone; full: as it is")
 	fs.StringVar(&f.ortLib, "ort-lib", "", "the ONNX Runtime library, a `file` or its folder")
 	fs.StringToStringVar(&f.ioMap, "io-map", nil, "names of a graph's own, as `role=name`,... for input_ids, attention_mask, position_ids, logits")
 	fs.Lookup("io-map").DefValue = "" // help would show []
@@ -107,6 +110,7 @@ func (t *teacher) load(open func(path string, opts ort.Options) (ort.Info, error
 		Device:   t.flags.device,
 		Threads:  t.flags.threads,
 		IOMap:    t.flags.ioMap,
+		Graph:    t.flags.graph,
 		KVHeads:  t.config.KVHeads,
 		HeadDim:  t.config.HeadDim,
 		Vocab:    t.config.Vocab,
@@ -159,4 +163,5 @@ func (t *teacher) close() {
 }
 
 var _ model.Forwarder = (*ort.LM)(nil)
+var _ model.Scorer = (*ort.LM)(nil)
 var _ model.Tokenizer = (*hf.Tokenizer)(nil)

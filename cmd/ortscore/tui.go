@@ -124,9 +124,9 @@ func (u *ui) rankSummary(asJSON bool, r *rankReport) {
 	if u.quiet || asJSON {
 		return
 	}
-	u.line("%s, %s ranked in %s: %s of %s tokens, in %s", count(r.Rows, "row"), count(r.Passages, "passage"), count(r.Lists, "list"),
-		count(r.Lists, "prompt"), thousands(r.PromptTokens), seconds(r.Seconds))
-	if r.RowSteps > 0 {
+	u.line("%s, %s ranked: %s of %s tokens, in %s", count(r.Rows, "row"), count(r.Passages, "passage"),
+		count(r.Lists, "list"), thousands(r.PromptTokens), seconds(r.Seconds))
+	if r.constrained && r.RowSteps > 0 {
 		u.line("%s, %s for one answer each: the rankings written out take %s, %.0f%% are saved", count(r.Steps, "step"),
 			thousands(r.RowSteps), thousands(r.FullTokens), 100*(1-share(r.RowSteps, r.FullTokens)))
 	}
@@ -140,6 +140,9 @@ func (u *ui) rankSummary(asJSON bool, r *rankReport) {
 		p := r.Repairs
 		u.line("%d of %s malformed (%.1f%%): missing %d, duplicate %d, out of range %d, wrong form %d, no ranking %d", r.Malformed, count(r.Lists, "list"),
 			100*share(r.Malformed, r.Lists), p.Missing, p.Duplicate, p.OutOfRange, p.WrongForm, p.Refusal)
+	}
+	if r.Failed > 0 {
+		u.line("%d of %s without an answer", r.Failed, count(r.Lists, "list"))
 	}
 	if r.CutPassages > 0 {
 		u.line("%s cut to fit", count(r.CutPassages, "passage"))

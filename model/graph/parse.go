@@ -17,34 +17,49 @@ const (
 
 var errCut = errors.New("want a whole ONNX model, got a broken or cut off file")
 
+// field is one field of a protobuf message.
+type field struct {
+	num    protowire.Number
+	raw    []byte // all of it, tag and value
+	bytes  []byte // the value of a length-delimited field
+	number uint64 // the value of a varint
+}
+
+// nextField splits a message into its first field and the rest.
+func nextField(msg []byte) (f field, rest []byte, err error) {
+	num, typ, tag := protowire.ConsumeTag(msg)
+	if tag < 0 {
+		return field{}, nil, errCut
+	}
+	f.num = num
+	var n int
+	switch typ {
+	case protowire.BytesType:
+		f.bytes, n = protowire.ConsumeBytes(msg[tag:])
+	case protowire.VarintType:
+		f.number, n = protowire.ConsumeVarint(msg[tag:])
+	default:
+		n = protowire.ConsumeFieldValue(num, typ, msg[tag:])
+	}
+	if n < 0 {
+		return field{}, nil, errCut
+	}
+	f.raw = msg[:tag+n]
+	return f, msg[tag+n:], nil
+}
+
 // fields calls visit for each field of a protobuf message. Length-delimited
 // fields come as bytes, varints as number; other wire types are stepped over.
 func fields(msg []byte, visit func(num protowire.Number, bytes []byte, number uint64) error) error {
 	for len(msg) > 0 {
-		num, typ, n := protowire.ConsumeTag(msg)
-		if n < 0 {
-			return errCut
-		}
-		msg = msg[n:]
-		var (
-			bytes  []byte
-			number uint64
-		)
-		switch typ {
-		case protowire.BytesType:
-			bytes, n = protowire.ConsumeBytes(msg)
-		case protowire.VarintType:
-			number, n = protowire.ConsumeVarint(msg)
-		default:
-			n = protowire.ConsumeFieldValue(num, typ, msg)
-		}
-		if n < 0 {
-			return errCut
-		}
-		msg = msg[n:]
-		if err := visit(num, bytes, number); err != nil {
+		f, rest, err := nextField(msg)
+		if err != nil {
 			return err
 		}
+		if err := visit(f.num, f.bytes, f.number); err != nil {
+			return err
+		}
+		msg = rest
 	}
 	return nil
 }

@@ -1,0 +1,413 @@
+package graph
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"google.golang.org/protobuf/encoding/protowire"
+)
+
+// Form is what a graph is rewritten to give.
+type Form int
+
+// The forms. Both run the head over chosen positions alone.
+const (
+	// Scoring gives the log-probability of one token at each position.
+	Scoring Form = iota
+	// Decoding gives the logits at each position, and the cache.
+	Decoding
+)
+
+// Rewritten is a model whose graph has been rewritten.
+type Rewritten struct {
+	Data      []byte // of the model's file; external data stays where it is
+	Positions string // an input, int64: [n, 2] rows and positions, or [n, 1] row*T + position where Flat
+	Flat      bool
+	Targets   string // an input of the scoring form, int64 [n, 1]
+	Output    string // fp32 [n, 1] log-probabilities, or logits [n, V] of the graph's own type
+	Uncached  bool   // the inputs of the cache are gone
+}
+
+// Rewrite rewrites the graph of the model file at path, whose convention is c.
+// Before the lm_head the hidden states at the positions asked for are gathered,
+// so that it runs over n positions in place of B*T:
+//
+//	hidden [B, T, H] -> GatherND(positions) -> [n, H] -> the head and its tail -> [n, V]
+//	scoring: -> Cast to fp32 -> LogSoftmax -> GatherElements(targets) -> [n, 1]
+//
+// The scoring form does without the cache where the graph allows it, and gives
+// out log-probabilities alone. Fields that are not understood are kept.
+//
+// locations names files of weights anew, by the location in the model; it must
+// hold all of them, or be nil. An error says why the graph cannot be rewritten;
+// it may still run as it is.
+func Rewrite(path string, c *Convention, form Form, locations map[string]string) (*Rewritten, error) {
+	data, unmap, err := mapFile(path)
+	if err != nil {
+		return nil, err
+	}
+	defer unmap()
+	return rewrite(data, c, form, locations)
+}
+
+func rewrite(data []byte, c *Convention, form Form, locations map[string]string) (*Rewritten, error) {
+	if _, err := Parse(data); err != nil { // its bounds hold for what follows
+		return nil, err
+	}
+	var before, graph, after []byte
+	var opset uint64
+	for rest := data; len(rest) > 0; {
+		f, more, err := nextField(rest)
+		if err != nil {
+			return nil, err
+		}
+		switch f.num {
+		case 7: // graph
+			graph, before, after = f.bytes, data[:len(data)-len(rest)], more
+		case 8: // opset_import
+			if opset, err = ownOpset(f.bytes, opset); err != nil {
+				return nil, err
+			}
+		}
+		rest = more
+	}
+	// GatherND and GatherElements are of version 11.
+	if opset < 11 {
+		return nil, fmt.Errorf("want opset 11 or later, got %d", opset)
+	}
+	g, err := readBody(graph)
+	if err != nil {
+		return nil, err
+	}
+	w, err := newRewriter(g, c, form, locations)
+	if err != nil {
+		return nil, err
+	}
+	if err := w.rewrite(); err != nil {
+		return nil, err
+	}
+	w.out.Data, err = w.assemble(before, after)
+	if err != nil {
+		return nil, err
+	}
+	return w.out, checkRewritten(w.out.Data, locations)
+}
+
+// ownOpset returns the version of ONNX's own operators, where this
+// OperatorSetIdProto is theirs, else what was known.
+func ownOpset(b []byte, known uint64) (uint64, error) {
+	domain, version := "", uint64(0)
+	err := fields(b, func(num protowire.Number, b []byte, v uint64) error {
+		switch num {
+		case 1:
+			domain = clip(b)
+		case 2:
+			version = v
+		}
+		return nil
+	})
+	if domain != "" && domain != "ai.onnx" {
+		version = known
+	}
+	return version, err
+}
+
+// checkRewritten reads what was written, as ONNX Runtime will.
+func checkRewritten(data []byte, locations map[string]string) error {
+	m, err := Parse(data)
+	if err != nil || locations == nil {
+		return err
+	}
+	renamed := map[string]bool{}
+	for _, to := range locations {
+		renamed[to] = true
+	}
+	for _, ext := range m.External {
+		if !renamed[ext.Location] {
+			return fmt.Errorf("want external data in initializers of the graph itself, got %q elsewhere", ext.Location)
+		}
+	}
+	return nil
+}
+
+// rewriter makes the new graph as a list of fields, old ones by reference.
+type rewriter struct {
+	*body
+	conv      *Convention
+	form      Form
+	head      *head
+	cut       *cacheCut
+	locations map[string]string
+	renamed   map[string]string // inputs of the head and its tail
+	gone      map[*operator]bool
+	changed   map[string]bool // tensors whose value_info is out of date
+	out       *Rewritten
+	parts     [][]byte
+	gathered  string
+}
+
+func newRewriter(g *body, c *Convention, form Form, locations map[string]string) (*rewriter, error) {
+	w := &rewriter{body: g, conv: c, form: form, locations: locations, cut: &cacheCut{},
+		renamed: map[string]string{}, gone: map[*operator]bool{}, changed: map[string]bool{}}
+	var err error
+	if w.head, err = g.findHead(c.Logits.Name); err != nil {
+		return nil, err
+	}
+	if form == Scoring {
+		w.cut = g.cutCache(c)
+	}
+	w.out = &Rewritten{Flat: w.head.flat, Positions: w.fresh("positions"), Uncached: len(w.cut.inputs) > 0}
+	w.gathered = w.fresh("hidden")
+	w.output()
+	return w, nil
+}
+
+// fresh returns a name that the graph does not have.
+func (w *rewriter) fresh(name string) string {
+	name = "ortscore/" + name
+	for w.names[name] {
+		name += "_"
+	}
+	w.names[name] = true
+	return name
+}
+
+// output follows the logits through the head and its tail, without the Reshape
+// that would make three dimensions of two, to the tensor that is [n, V] in the end.
+func (w *rewriter) output() {
+	now := w.head.node.outputs[0]
+	w.changed[now] = true
+	for _, n := range w.head.tail {
+		if n.op == "Reshape" {
+			w.gone[n.operator] = true
+			w.renamed[n.outputs[0]] = now
+			continue
+		}
+		now = n.outputs[0]
+		w.changed[now] = true
+	}
+	for name := range w.cut.outputs {
+		w.changed[name] = true
+	}
+	w.out.Output = now
+}
+
+// rewrite goes through the graph's fields and adds what is new.
+func (w *rewriter) rewrite() error {
+	for i, f := range w.fields {
+		if f.num == 1 {
+			w.node(f, w.nodes[i])
+			continue
+		}
+		if f.num == 5 && w.locations != nil {
+			if err := w.initializer(f); err != nil {
+				return err
+			}
+			continue
+		}
+		if keep, err := w.keeps(f); err != nil {
+			return err
+		} else if keep {
+			w.parts = append(w.parts, f.raw)
+		}
+	}
+	width := int64(2)
+	if w.out.Flat {
+		width = 1
+	}
+	w.add(11, appendValueInfo(w.out.Positions, Int64, "ortscore/n", width))
+	if w.form == Decoding {
+		w.add(12, appendValueInfo(w.out.Output, w.conv.Logits.Type, "ortscore/n", w.conv.Logits.Dims[2]))
+		return nil
+	}
+	w.logProbs()
+	return nil
+}
+
+// logProbs turns logits [n, V] into the targets' log-probabilities.
+func (w *rewriter) logProbs() {
+	wide, logs, out := w.fresh("logits"), w.fresh("logsoftmax"), w.fresh("logprobs")
+	w.out.Targets = w.fresh("targets")
+	w.add(1, appendNode("Cast", []string{w.out.Output}, wide, "to", int64(Float32)))
+	w.add(1, appendNode("LogSoftmax", []string{wide}, logs, "axis", 1))
+	w.add(1, appendNode("GatherElements", []string{logs, w.out.Targets}, out, "axis", 1))
+	w.out.Output = out
+	w.add(11, appendValueInfo(w.out.Targets, Int64, "ortscore/n", 1))
+	w.add(12, appendValueInfo(out, Float32, "ortscore/n", 1))
+}
+
+// add adds a field to the graph.
+func (w *rewriter) add(num protowire.Number, msg []byte) {
+	w.parts = append(w.parts, protowire.AppendBytes(protowire.AppendTag(nil, num, protowire.BytesType), msg))
+}
+
+// node writes a node, with what stands before it.
+func (w *rewriter) node(f field, n *operator) {
+	rename := func(_ int, name string) string {
+		if to, ok := w.renamed[name]; ok {
+			return to
+		}
+		return name
+	}
+	switch {
+	case w.gone[n]:
+	case n == w.head.node:
+		w.add(1, appendNode("GatherND", []string{n.inputs[0], w.out.Positions}, w.gathered, "", 0))
+		w.add(1, n.edit(func(i int, name string) string {
+			if i == 0 {
+				return w.gathered
+			}
+			return name
+		}, len(n.outputs)))
+	case w.cut.attention[n]:
+		w.add(1, n.edit(func(i int, name string) string {
+			if i == 3 || i == 4 {
+				return ""
+			}
+			return name
+		}, 1))
+	case w.renames(n):
+		w.add(1, n.edit(rename, len(n.outputs)))
+	default:
+		w.parts = append(w.parts, f.raw)
+	}
+}
+
+func (w *rewriter) renames(n *operator) bool {
+	for _, name := range n.inputs {
+		if _, ok := w.renamed[name]; ok {
+			return true
+		}
+	}
+	return false
+}
+
+// keeps reports whether a field of the graph stays: not an input or output that
+// goes, nor the shape of a tensor that changes.
+func (w *rewriter) keeps(f field) (bool, error) {
+	if f.num < 11 || f.num > 13 {
+		return true, nil
+	}
+	name, err := nameOf(f.bytes)
+	switch f.num {
+	case 11: // input
+		return !w.cut.inputs[name], err
+	case 12: // output
+		if w.form == Scoring && !w.cut.stays {
+			return false, err
+		}
+		return name != w.conv.Logits.Name, err
+	}
+	return !w.changed[name], err
+}
+
+// initializer writes a weight, its file by its new name.
+func (w *rewriter) initializer(f field) error {
+	var out []byte
+	for msg := f.bytes; len(msg) > 0; {
+		part, rest, err := nextField(msg)
+		if err != nil {
+			return err
+		}
+		msg = rest
+		if part.num == 13 { // external_data
+			key, value, err := entry(part.bytes)
+			if err != nil {
+				return err
+			}
+			if to, ok := w.locations[value]; ok && key == "location" {
+				pair := appendString(appendString(nil, 1, key), 2, to)
+				out = protowire.AppendBytes(protowire.AppendTag(out, 13, protowire.BytesType), pair)
+				continue
+			}
+		}
+		out = append(out, part.raw...)
+	}
+	w.add(5, out)
+	return nil
+}
+
+// assemble puts the model together: its fields around the graph as they were.
+func (w *rewriter) assemble(before, after []byte) ([]byte, error) {
+	size := 0
+	for _, p := range w.parts {
+		size += len(p)
+	}
+	if total := len(before) + size + len(after); total > maxFile-64 {
+		return nil, errors.New("want a model below 2 GiB with the nodes that are added, got more")
+	}
+	out := make([]byte, 0, len(before)+size+len(after)+16)
+	out = append(out, before...)
+	out = protowire.AppendTag(out, 7, protowire.BytesType)
+	out = protowire.AppendVarint(out, uint64(size))
+	for _, p := range w.parts {
+		out = append(out, p...)
+	}
+	return append(out, after...), nil
+}
+
+// edit writes a node with its inputs renamed and its outputs cut to the first few.
+func (n *operator) edit(rename func(i int, name string) string, outputs int) []byte {
+	var out []byte
+	in, kept := 0, 0
+	for msg := n.msg; len(msg) > 0; {
+		f, rest, err := nextField(msg)
+		if err != nil {
+			return n.msg // it was read before
+		}
+		switch {
+		case f.num == 1:
+			out = appendString(out, 1, rename(in, n.inputs[in]))
+			in++
+		case f.num == 2 && kept == outputs:
+		default:
+			if f.num == 2 {
+				kept++
+			}
+			out = append(out, f.raw...)
+		}
+		msg = rest
+	}
+	return out
+}
+
+func appendString(out []byte, num protowire.Number, s string) []byte {
+	return protowire.AppendString(protowire.AppendTag(out, num, protowire.BytesType), s)
+}
+
+func appendInt(out []byte, num protowire.Number, v int64) []byte {
+	return protowire.AppendVarint(protowire.AppendTag(out, num, protowire.VarintType), uint64(v))
+}
+
+// appendNode makes a NodeProto with one output, after which it is named, and at
+// most one attribute.
+func appendNode(op string, inputs []string, output, attribute string, value int64) []byte {
+	var out []byte
+	for _, name := range inputs {
+		out = appendString(out, 1, name)
+	}
+	out = appendString(out, 2, output)
+	out = appendString(out, 3, strings.TrimRight(output, "_")+"/"+op)
+	out = appendString(out, 4, op)
+	if attribute != "" {
+		const integer = 2 // AttributeProto.INT
+		a := appendInt(appendInt(appendString(nil, 1, attribute), 3, value), 20, integer)
+		out = protowire.AppendBytes(protowire.AppendTag(out, 5, protowire.BytesType), a)
+	}
+	return out
+}
+
+// appendValueInfo makes a ValueInfoProto [symbol, size]; a size below 0 is open.
+func appendValueInfo(name string, typ ElemType, symbol string, size int64) []byte {
+	bytes := func(out []byte, num protowire.Number, b []byte) []byte {
+		return protowire.AppendBytes(protowire.AppendTag(out, num, protowire.BytesType), b)
+	}
+	var second []byte
+	if size >= 0 {
+		second = appendInt(nil, 1, size)
+	}
+	shape := bytes(bytes(nil, 1, appendString(nil, 2, symbol)), 1, second)
+	tensor := bytes(appendInt(nil, 1, int64(typ)), 2, shape)
+	return bytes(appendString(nil, 1, name), 2, bytes(nil, 1, tensor))
+}
