@@ -18,8 +18,9 @@ type LM struct {
 	Scorer Scorer
 
 	// LogitsMemory bounds the bytes of the fp32 logits [n, V] in one run of the
-	// Scorer, whose log-softmax takes as much again; 0 for no bound. Batches are cut
-	// to it. A sequence whose own answer takes more runs once for each part of it.
+	// Scorer, whose log-softmax takes as much once or twice again; 0 for no bound.
+	// Batches are cut to it. A sequence whose own answer takes more runs once for
+	// each part of it.
 	LogitsMemory int
 
 	// OnBatch, if set, is called after each batch, on the caller's goroutine.

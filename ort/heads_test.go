@@ -84,6 +84,24 @@ func TestHeadsThatAreRecognised(t *testing.T) {
 	}
 }
 
+// A large vocabulary of words that are nearly alike is many small terms beside a
+// large sum. In fp32, one after the other, 1e-5 and more of it would be lost.
+func TestLogSoftmaxLosesNothing(t *testing.T) {
+	full, scoring := openHead(t, "wide", FullGraph), openHead(t, "wide", AutoGraph)
+	require.Equal(t, LogProbs, scoring.Info().Form)
+	b := &model.Batch{Rows: 1, Width: 24, Lens: []int{24}}
+	var at []model.Position
+	for c := range b.Width {
+		b.TokenIDs = append(b.TokenIDs, int64(c))
+		at = append(at, model.Position{At: c, Target: int32(997 * c)})
+	}
+	got := make([]float32, len(at))
+	require.NoError(t, scoring.LogProbs(context.Background(), b, at, got))
+	for i, want := range fromLogits(t, full, b, at) {
+		require.InDelta(t, want, float64(got[i]), 4e-6)
+	}
+}
+
 // requireLastLogits runs the decoding form, and wants the full logits at its
 // places.
 func requireLastLogits(t *testing.T, name string, full *LM, b *model.Batch, limit float64) {

@@ -37,10 +37,13 @@ func (s source) session(in, out []string, so *onnx.SessionOptions) (*onnx.Dynami
 // model read from a file it takes the folder of the file itself as well, as in
 // the Hugging Face cache, where model and weights link to ../../blobs.
 func weights(path string, files []graph.External) (folder string, locations map[string]string, err error) {
+	if path, err = filepath.Abs(path); err != nil { // what links resolve to may be
+		return "", nil, err
+	}
 	if folder, err = filepath.EvalSymlinks(filepath.Dir(path)); err != nil {
 		return "", nil, err
 	}
-	if locations, err = locate(folder, folder, files); err == nil {
+	if _, err = locate(folder, folder, files); err == nil {
 		return folder, nil, nil
 	}
 	target, err := filepath.EvalSymlinks(path)

@@ -14,6 +14,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 VOCAB, HIDDEN, SEED = 24, 16, 20240602
+WIDE = 49152  # words of "wide"
 # Tokens whose logits are +Inf, NaN and -Inf at one word alone, in "nonfinite".
 INF_TOKEN, NAN_TOKEN, RULED_OUT_TOKEN = 9, 10, 11
 
@@ -47,12 +48,12 @@ class Graph:
     def hidden(self) -> str:
         return self.node("Gather", self.weight("embedding", self.embedding), "input_ids")
 
-    def save(self, path: Path, logits: str) -> None:
+    def save(self, path: Path, logits: str, vocab: int = VOCAB) -> None:
         self.nodes.append(helper.make_node("Identity", [logits], ["logits"]))
         value = helper.make_tensor_value_info
         graph = helper.make_graph(
             self.nodes, "head", [value("input_ids", TensorProto.INT64, ["batch", "sequence"])],
-            [value("logits", TensorProto.FLOAT, ["batch", "sequence", VOCAB]), *self.outputs],
+            [value("logits", TensorProto.FLOAT, ["batch", "sequence", vocab]), *self.outputs],
             list(self.weights.values()))
         model = helper.make_model(graph, producer_name="ortscore", ir_version=9, opset_imports=[
             helper.make_opsetid("", self.opset), helper.make_opsetid("com.microsoft", 1)])
@@ -155,6 +156,16 @@ def four_dimensions(g: Graph) -> str:
     return g.node("Reshape", logits, shape)
 
 
+def wide(g: Graph) -> str:
+    """49,152 words, their weights made of waves; logits are spread by about 4."""
+    hidden = g.node("Mul", g.hidden(), g.constant(1.4))
+    words = g.node("Range", g.weight("first", np.float32(0)), g.weight("end", np.float32(WIDE)),
+                   g.weight("step", np.float32(1)))
+    waves = np.linspace(0.7, 2.9, HIDDEN, dtype=np.float32)[:, None]
+    head = g.node("Sin", g.node("Mul", g.weight("waves", waves), words))
+    return g.node("MatMul", hidden, head)
+
+
 HEADS: dict[str, Callable[[Graph], str]] = {
     "matmul": matmul, "tied": tied, "bias": bias, "gemm": gemm, "matmulnbits": matmul_nbits,
     "dequantized": dequantized, "scaled": scaled, "softcapped": soft_capped, "cast": cast,
@@ -167,5 +178,7 @@ def write(folder: Path) -> None:
     for name, end in HEADS.items():
         graph = Graph()
         graph.save(folder / f"{name}.onnx", end(graph))
+    large = Graph()
+    large.save(folder / "wide.onnx", wide(large), WIDE)
     old = Graph(opset=10)
     old.save(folder / "opset10.onnx", matmul(old))

@@ -20,6 +20,7 @@ type body struct {
 // operator is a NodeProto.
 type operator struct {
 	msg             []byte
+	name            string
 	op              string // with its domain, where that is not ONNX's own: "com.microsoft.MatMulNBits"
 	inputs, outputs []string
 	attributes      [][]byte
@@ -73,6 +74,7 @@ func (g *body) add(f field) error {
 // count notes the tensors that a node names and reads, and those of the nodes in
 // its subgraphs, which may read tensors from around them.
 func (g *body) count(n *operator) error {
+	g.names[n.name] = true // ONNX Runtime refuses two nodes of one name
 	for _, name := range n.outputs {
 		g.names[name] = true
 	}
@@ -155,6 +157,8 @@ func readOperator(b []byte) (*operator, error) {
 			n.inputs = append(n.inputs, name)
 		case 2:
 			n.outputs = append(n.outputs, name)
+		case 3:
+			n.name = name
 		case 4:
 			n.op = name
 		case 5:

@@ -3,7 +3,6 @@ package graph
 import (
 	"errors"
 	"fmt"
-	"strings"
 
 	"google.golang.org/protobuf/encoding/protowire"
 )
@@ -34,7 +33,7 @@ type Rewritten struct {
 // so that it runs over n positions in place of B*T:
 //
 //	hidden [B, T, H] -> GatherND(positions) -> [n, H] -> the head and its tail -> [n, V]
-//	scoring: -> Cast to fp32 -> LogSoftmax -> GatherElements(targets) -> [n, 1]
+//	scoring: -> the log-softmax in fp32 at the targets -> [n, 1]
 //
 // The scoring form does without the cache where the graph allows it, and gives
 // out log-probabilities alone. Fields that are not understood are kept.
@@ -225,18 +224,6 @@ func (w *rewriter) rewrite() error {
 	return nil
 }
 
-// logProbs turns logits [n, V] into the targets' log-probabilities.
-func (w *rewriter) logProbs() {
-	wide, logs, out := w.fresh("logits"), w.fresh("logsoftmax"), w.fresh("logprobs")
-	w.out.Targets = w.fresh("targets")
-	w.add(1, appendNode("Cast", []string{w.out.Output}, wide, "to", int64(Float32)))
-	w.add(1, appendNode("LogSoftmax", []string{wide}, logs, "axis", 1))
-	w.add(1, appendNode("GatherElements", []string{logs, w.out.Targets}, out, "axis", 1))
-	w.out.Output = out
-	w.add(11, appendValueInfo(w.out.Targets, Int64, "ortscore/n", 1))
-	w.add(12, appendValueInfo(out, Float32, "ortscore/n", 1))
-}
-
 // add adds a field to the graph.
 func (w *rewriter) add(num protowire.Number, msg []byte) {
 	w.parts = append(w.parts, protowire.AppendBytes(protowire.AppendTag(nil, num, protowire.BytesType), msg))
@@ -345,69 +332,4 @@ func (w *rewriter) assemble(before, after []byte) ([]byte, error) {
 		out = append(out, p...)
 	}
 	return append(out, after...), nil
-}
-
-// edit writes a node with its inputs renamed and its outputs cut to the first few.
-func (n *operator) edit(rename func(i int, name string) string, outputs int) []byte {
-	var out []byte
-	in, kept := 0, 0
-	for msg := n.msg; len(msg) > 0; {
-		f, rest, err := nextField(msg)
-		if err != nil {
-			return n.msg // it was read before
-		}
-		switch {
-		case f.num == 1:
-			out = appendString(out, 1, rename(in, n.inputs[in]))
-			in++
-		case f.num == 2 && kept == outputs:
-		default:
-			if f.num == 2 {
-				kept++
-			}
-			out = append(out, f.raw...)
-		}
-		msg = rest
-	}
-	return out
-}
-
-func appendString(out []byte, num protowire.Number, s string) []byte {
-	return protowire.AppendString(protowire.AppendTag(out, num, protowire.BytesType), s)
-}
-
-func appendInt(out []byte, num protowire.Number, v int64) []byte {
-	return protowire.AppendVarint(protowire.AppendTag(out, num, protowire.VarintType), uint64(v))
-}
-
-// appendNode makes a NodeProto with one output, after which it is named, and at
-// most one attribute.
-func appendNode(op string, inputs []string, output, attribute string, value int64) []byte {
-	var out []byte
-	for _, name := range inputs {
-		out = appendString(out, 1, name)
-	}
-	out = appendString(out, 2, output)
-	out = appendString(out, 3, strings.TrimRight(output, "_")+"/"+op)
-	out = appendString(out, 4, op)
-	if attribute != "" {
-		const integer = 2 // AttributeProto.INT
-		a := appendInt(appendInt(appendString(nil, 1, attribute), 3, value), 20, integer)
-		out = protowire.AppendBytes(protowire.AppendTag(out, 5, protowire.BytesType), a)
-	}
-	return out
-}
-
-// appendValueInfo makes a ValueInfoProto [symbol, size]; a size below 0 is open.
-func appendValueInfo(name string, typ ElemType, symbol string, size int64) []byte {
-	bytes := func(out []byte, num protowire.Number, b []byte) []byte {
-		return protowire.AppendBytes(protowire.AppendTag(out, num, protowire.BytesType), b)
-	}
-	var second []byte
-	if size >= 0 {
-		second = appendInt(nil, 1, size)
-	}
-	shape := bytes(bytes(nil, 1, appendString(nil, 2, symbol)), 1, second)
-	tensor := bytes(appendInt(nil, 1, int64(typ)), 2, shape)
-	return bytes(appendString(nil, 1, name), 2, bytes(nil, 1, tensor))
 }

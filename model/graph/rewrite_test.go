@@ -104,7 +104,7 @@ func TestRewriteFixtures(t *testing.T) {
 		require.Equal(t, []Tensor{{"ortscore/logprobs", Float32, []int64{-1, 1}, []string{"ortscore/n", ""}}}, m.Outputs, name)
 		require.Equal(t, &Rewritten{Positions: positions, Targets: targets, Output: "ortscore/logprobs", Uncached: c.fed != nil, Data: r.Data}, r)
 		require.Equal(t, whole.External, m.External, name)
-		require.Equal(t, whole.Params, m.Params, name)
+		require.Equal(t, whole.Params+4+32+16, m.Params, name) // two shapes, and ones for tables of 16 rows
 		for _, n := range bodyOf(t, r.Data).nodes {
 			if n.op == "com.microsoft.GroupQueryAttention" {
 				require.Equal(t, []string{"", ""}, n.inputs[3:5])
@@ -137,12 +137,18 @@ func TestRewriteKeepsTheRest(t *testing.T) {
 }
 
 func TestRewriteTakesFreshNames(t *testing.T) {
-	taken := tensorNode("Identity", []string{"ortscore/positions"}, []string{"ortscore/targets"})
+	taken := bytesField(1, msg(str(3, "ortscore/hidden"), tensorNode("Identity", []string{"ortscore/positions"}, []string{"ortscore/targets"})[2:]))
 	r := rewritten(t, headModel(18, idsInput, input(value("ortscore/positions", Int64, "b", "s")),
 		embed, matmulNode, taken, headWeight, bytesField(13, value("ortscore/logprobs", Float32)), logits()), Scoring)
 	require.Equal(t, "ortscore/positions_", r.Positions)
 	require.Equal(t, "ortscore/targets_", r.Targets)
 	require.Equal(t, "ortscore/logprobs_", r.Output)
+	names := map[string]bool{}
+	for _, n := range bodyOf(t, r.Data).nodes {
+		require.True(t, n.name == "" || !names[n.name], "two nodes are named %s", n.name)
+		names[n.name] = true
+	}
+	require.True(t, names["ortscore/hidden_"])
 }
 
 func TestRewriteRefuses(t *testing.T) {
@@ -230,7 +236,7 @@ func TestRewriteRenamesFilesOfWeights(t *testing.T) {
 	after, err := Parse(r.Data)
 	require.NoError(t, err)
 	require.Equal(t, []External{{"blobs/1b5f", before.External[0].Size}}, after.External)
-	require.Equal(t, before.Params, after.Params)
+	require.Equal(t, before.Params+4+32+16, after.Params)
 
 	elsewhere := headModel(18, idsInput, embed, headWeight, matmulNode, logits(),
 		node("Constant", bytesField(5, tensor("c", Float32, []int64{4}, "location", "c.data"))))
