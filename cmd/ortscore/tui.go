@@ -127,7 +127,7 @@ func (u *ui) rankSummary(asJSON bool, r *rankReport) {
 	u.line("%s, %s ranked: %s of %s tokens, in %s", count(r.Rows, "row"), count(r.Passages, "passage"),
 		count(r.Lists, "list"), thousands(r.PromptTokens), seconds(r.Seconds))
 	if r.constrained && r.RowSteps > 0 {
-		u.line("%s, %s for one answer each: the rankings written out take %s, %.0f%% are saved", count(r.Steps, "step"),
+		u.line("%s, %s over all rows in place of %s, the tokens of the rankings: %.0f%% saved", count(r.Steps, "step"),
 			thousands(r.RowSteps), thousands(r.FullTokens), 100*(1-share(r.RowSteps, r.FullTokens)))
 	}
 	if r.Labelled > 0 {
