@@ -125,14 +125,12 @@ type growing struct {
 	cacheShape
 	now, then []*buffer // what the cache holds, and where the next forward writes
 	width     int       // of the prompts
-	columns   int
 	seen      [][]int64 // [B][P] the mask
 	lens      []int     // [B]
 }
 
 func (c *growing) reset(rows, width, capacity int) (err error) {
-	c.width, c.columns = width, 0
-	c.seen, c.lens = make([][]int64, rows), make([]int, rows)
+	c.width, c.seen, c.lens = width, make([][]int64, rows), make([]int, rows)
 	size := c.bytes(rows, capacity)
 	if c.now, err = c.ensure(c.now, size); err == nil {
 		c.then, err = c.ensure(c.then, size)

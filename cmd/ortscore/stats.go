@@ -23,37 +23,43 @@ func (s *runStats) add(b model.BatchStats) {
 	s.Batches++
 }
 
+// outcome is what the reports of nll and rank begin with.
+type outcome struct {
+	Version       string   `json:"version"`
+	Model         string   `json:"model"`
+	Provider      string   `json:"provider"`
+	Outputs       []string `json:"outputs"`
+	RejectedFiles []string `json:"rejected_files"`
+}
+
+// newOutcome makes lists of no files empty, and not null.
+func newOutcome(model, provider string, done []filePair, rejected []string) outcome {
+	o := outcome{Version: version, Model: model, Provider: provider, Outputs: []string{}, RejectedFiles: append([]string{}, rejected...)}
+	for _, p := range done {
+		o.Outputs = append(o.Outputs, p.out)
+	}
+	return o
+}
+
 // report is what --json writes.
 type report struct {
-	Version         string   `json:"version"`
-	Model           string   `json:"model"`
-	Provider        string   `json:"provider"`
-	Outputs         []string `json:"outputs"`
-	RejectedFiles   []string `json:"rejected_files"`
-	TokensPerSecond float64  `json:"tokens_per_second"`
-	asPosNeg        bool     // pos_scores and neg_scores were written
+	outcome
+	TokensPerSecond float64 `json:"tokens_per_second"`
+	asPosNeg        bool    // pos_scores and neg_scores were written
 	*nll.Summary
 	runStats
 }
 
 func (s *scoring) report(sum *nll.Summary, stats *runStats) *report {
 	r := &report{
-		Version:       version,
-		Model:         s.teacher.files.Model,
-		Provider:      string(s.teacher.lm.Info().Provider),
-		Summary:       sum,
-		runStats:      *stats,
-		asPosNeg:      s.flags.fields != nll.TeacherFields,
-		Outputs:       []string{},
-		RejectedFiles: []string{},
+		outcome:  newOutcome(s.teacher.files.Model, string(s.teacher.lm.Info().Provider), s.files, s.rejected),
+		Summary:  sum,
+		runStats: *stats,
+		asPosNeg: s.flags.fields != nll.TeacherFields,
 	}
 	if stats.Seconds > 0 {
 		r.TokensPerSecond = float64(stats.Tokens) / stats.Seconds
 	}
-	for _, p := range s.files {
-		r.Outputs = append(r.Outputs, p.out)
-	}
-	r.RejectedFiles = append(r.RejectedFiles, s.rejected...)
 	return r
 }
 
@@ -92,26 +98,19 @@ func (s *decodeStats) replies(replies []openai.Reply) {
 
 // rankReport is what rank --json writes.
 type rankReport struct {
-	Version       string   `json:"version"`
-	Model         string   `json:"model"`
-	Provider      string   `json:"provider"`
-	Outputs       []string `json:"outputs"`
-	RejectedFiles []string `json:"rejected_files"`
-	Broken        int      `json:"broken_datasets"`
-	constrained   bool     // nothing but rankings could be written
+	outcome
+	Broken      int  `json:"broken_datasets"`
+	constrained bool // nothing but rankings could be written
 	*rank.Summary
 	decodeStats
 }
 
 func (r *ranking) report(sum *rank.Summary, done []filePair) *rankReport {
-	out := &rankReport{
-		Version: version, Model: r.teacher.name(), Provider: r.teacher.provider(), Broken: r.broken,
+	return &rankReport{
+		outcome:     newOutcome(r.teacher.name(), r.teacher.provider(), done, r.rejected),
+		Broken:      r.broken,
 		constrained: r.flags.modelType != remoteModel && r.flags.decode == constrainedDecoding,
-		Outputs:     []string{}, RejectedFiles: append([]string{}, r.rejected...),
-		Summary: sum, decodeStats: r.stats,
+		Summary:     sum,
+		decodeStats: r.stats,
 	}
-	for _, p := range done {
-		out.Outputs = append(out.Outputs, p.out)
-	}
-	return out
 }
