@@ -2,6 +2,7 @@ package model
 
 import (
 	"cmp"
+	"encoding/binary"
 	"slices"
 )
 
@@ -11,44 +12,95 @@ type Limits struct {
 	Rows   int // B; 0 for no bound of its own
 }
 
-// pack divides sequences into batches, the longest first, so that neighbours
-// are of like length (little padding) and a batch too big for the memory shows
-// itself at once, not after days. It returns indices into lens; every sequence
-// stands in exactly one batch, and the first of a batch is its longest.
-func pack(lens []int, limits Limits) [][]int {
-	order := make([]int, len(lens))
-	for i := range order {
-		order[i] = i
-	}
-	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(lens[b], lens[a]) })
-	var batches [][]int
-	for len(order) > 0 {
-		rows := max(1, limits.Tokens/max(1, lens[order[0]]))
-		if limits.Rows > 0 {
-			rows = min(rows, limits.Rows)
-		}
-		rows = min(rows, len(order))
-		batches = append(batches, order[:rows])
-		order = order[rows:]
-	}
-	return batches
+// queue hands sequences out in batches, the longest first, so that neighbours are
+// of like length (little padding) and a batch too big for the memory shows itself
+// at once, not after days. Every sequence is handed out once, and the first of a
+// batch is its longest.
+type queue struct {
+	seqs      []Sequence
+	order     []int       // what is left, the longest first
+	copies    map[int]int // by sequence: how many are the same as it
+	positions int         // most answer tokens of a batch of more than one
+	perToken  float64     // sequences, copies included, for each token that runs
 }
 
-// cutBatches cuts batches so that the sizes of none add up to more than most, but
-// where a sequence is larger alone.
-func cutBatches(batches [][]int, most int, size func(i int) int) [][]int {
-	var out [][]int
-	for _, b := range batches {
-		from, sum := 0, 0
-		for k, i := range b {
-			if sum += size(i); sum > most && k > from {
-				out = append(out, b[from:k])
-				from, sum = k, size(i)
-			}
+// newQueue lays out the sequences that are not copies of others.
+func newQueue(seqs []Sequence, copies map[int]int, positions int) *queue {
+	q := &queue{seqs: seqs, copies: map[int]int{}, positions: positions}
+	tokens := 0
+	for i := range seqs {
+		if as, copied := copies[i]; copied {
+			q.copies[as]++
+			continue
 		}
-		out = append(out, b[from:])
+		q.order = append(q.order, i)
+		tokens += len(seqs[i].Tokens)
 	}
-	return out
+	slices.SortStableFunc(q.order, func(a, b int) int { return cmp.Compare(len(seqs[b].Tokens), len(seqs[a].Tokens)) })
+	q.perToken = float64(len(seqs)) / float64(max(1, tokens))
+	return q
+}
+
+// next returns the sequences of a batch within the limits, none at the end.
+func (q *queue) next(limits Limits) []int {
+	if len(q.order) == 0 {
+		return nil
+	}
+	rows := max(1, limits.Tokens/q.longest())
+	if limits.Rows > 0 {
+		rows = min(rows, limits.Rows)
+	}
+	rows = min(rows, len(q.order))
+	answers := 0
+	for k, i := range q.order[:rows] {
+		if answers += q.seqs[i].Answer.Len(); answers > q.positions && k > 0 {
+			rows = k
+			break
+		}
+	}
+	batch := q.order[:rows]
+	q.order = q.order[rows:]
+	return batch
+}
+
+// longest is the length of the longest sequence that is left, 0 at the end.
+func (q *queue) longest() int {
+	if len(q.order) == 0 {
+		return 0
+	}
+	return len(q.seqs[q.order[0]].Tokens)
+}
+
+// putBack takes a batch back that did not run. None that is left is longer.
+func (q *queue) putBack(batch []int) { q.order = slices.Concat(batch, q.order) }
+
+// copiesOf is how many more sequences have the scores of a batch.
+func (q *queue) copiesOf(batch []int) (n int) {
+	for _, i := range batch {
+		n += q.copies[i]
+	}
+	return n
+}
+
+// identical finds sequences that are the same as an earlier one: of each it tells
+// the first.
+func identical(seqs []Sequence) map[int]int {
+	first := make(map[string]int, len(seqs))
+	copies := map[int]int{}
+	var key []byte
+	for i, s := range seqs {
+		key = binary.AppendUvarint(key[:0], uint64(s.Answer.From))
+		key = binary.AppendUvarint(key, uint64(s.Answer.To))
+		for _, id := range s.Tokens {
+			key = binary.AppendUvarint(key, uint64(id))
+		}
+		if as, ok := first[string(key)]; ok {
+			copies[i] = as
+			continue
+		}
+		first[string(key)] = i
+	}
+	return copies
 }
 
 // fill lays the sequences at the given indices out in b, padded on the right.

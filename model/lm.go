@@ -2,38 +2,49 @@ package model
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // LM scores sequences with a language model.
 type LM struct {
-	Forwarder Forwarder
-	Limits    Limits
+	// Scorers run the model: one for each device or copy of it, all alike. Each is
+	// used by one goroutine at a time.
+	Scorers []Scorer
 
-	// Scorer, if set, is asked in place of the Forwarder.
-	Scorer Scorer
+	// Limits bounds a batch. Where one runs out of memory, Limits.Tokens becomes half
+	// of what it had, for good.
+	Limits Limits
+	// Tuner, if set, chooses the tokens of a batch, within Limits.Tokens.
+	Tuner *Tuner
 
-	// LogitsMemory bounds the bytes of the fp32 logits [n, V] in one run of the
+	// LogitsMemory bounds the bytes of the fp32 logits [n, V] in one run of a
 	// Scorer, whose log-softmax takes as much once or twice again; 0 for no bound.
 	// Batches are cut to it. A sequence whose own answer takes more runs once for
 	// each part of it.
 	LogitsMemory int
 
-	// OnBatch, if set, is called after each batch, on the caller's goroutine.
+	// OnBatch, if set, is called after each batch, by one goroutine at a time.
 	OnBatch func(BatchStats)
-
-	batch Batch
+	// OnShrink, if set, is called likewise where a batch ran out of memory, with the
+	// tokens that are allowed from then on.
+	OnShrink func(tokens int, err error)
 }
 
 // BatchStats tells what one batch was.
 type BatchStats struct {
-	Sequences int
-	Tokens    int // real tokens
-	Padding   int // pads among the B*T
+	Sequences int           // those that were given their score, identical ones each
+	Copies    int           // of these, the ones that did not run, since an identical one did
+	Tokens    int           // real tokens that ran
+	Padding   int           // pads among the B*T
+	Duration  time.Duration // of the model's run
 
 	// Work is the batch's share of the call, by real tokens, in sequences: over a
 	// call it adds up to the number of sequences. The longest go first, so
@@ -43,94 +54,166 @@ type BatchStats struct {
 
 // LogLikelihood returns, for each sequence in the order given, the mean
 // log-likelihood of its answer tokens in nats: the sum of ln P(token | all
-// before it) over the answer, divided by the answer's length. A value that is
-// not finite stays in the result and is reported as a *NonFiniteError, the
-// first of them, after all sequences have run.
+// before it) over the answer, divided by the answer's length. Identical sequences
+// run once. A value that is not finite stays in the result and is reported as a
+// *NonFiniteError, the first of them, after all sequences have run.
 func (lm *LM) LogLikelihood(ctx context.Context, seqs []Sequence) ([]float32, error) {
-	lens, total := make([]int, len(seqs)), 0
 	for i, s := range seqs {
-		if err := s.check(); err != nil {
+		if err := s.check(lm.vocab()); err != nil {
 			return nil, fmt.Errorf("sequence %d: %w", i, err)
 		}
-		lens[i] = len(s.Tokens)
-		total += len(s.Tokens)
 	}
-	scores := make([]float32, len(seqs))
-	batches := pack(lens, lm.Limits)
-	if most := lm.mostPositions(); most > 0 {
-		batches = cutBatches(batches, most, func(i int) int { return seqs[i].Answer.Len() })
+	run := &scoring{LM: lm, seqs: seqs, scores: make([]float32, len(seqs)), copies: identical(seqs)}
+	run.queue = newQueue(seqs, run.copies, lm.mostPositions())
+	group, ctx := errgroup.WithContext(ctx)
+	for _, s := range lm.Scorers {
+		group.Go(func() error { return run.work(ctx, s) })
 	}
-	for _, indices := range batches {
-		if err := lm.score(ctx, seqs, indices, scores); err != nil {
-			return nil, err
-		}
-		if lm.OnBatch != nil {
-			lm.OnBatch(lm.batch.stats(float64(len(seqs)) / float64(total)))
-		}
+	if err := group.Wait(); err != nil {
+		return nil, err
 	}
-	return scores, firstNonFinite(scores)
+	for i, as := range run.copies {
+		run.scores[i] = run.scores[as]
+	}
+	return run.scores, firstNonFinite(run.scores)
 }
 
-// score runs one batch and sets the scores of its sequences.
-func (lm *LM) score(ctx context.Context, seqs []Sequence, indices []int, scores []float32) error {
-	b := &lm.batch
-	b.fill(seqs, indices)
-	if lm.Scorer != nil {
-		return lm.scoreInside(ctx, seqs, indices, scores)
+// vocab is the number of words that every scorer can score.
+func (lm *LM) vocab() int {
+	words := math.MaxInt32
+	for _, s := range lm.Scorers {
+		words = min(words, s.Vocab())
 	}
-	logits, err := lm.Forwarder.Forward(ctx, b)
-	if err != nil {
-		return err
-	}
-	if err := logits.check(b); err != nil {
-		return err
-	}
-	for _, i := range indices {
-		if err := seqs[i].checkAnswer(logits.Vocab); err != nil {
-			return fmt.Errorf("sequence %d: %w", i, err)
-		}
-	}
-	eachRow(b.Rows, logits.scratch(), func(r int, scratch []float32) {
-		scores[indices[r]] = float32(meanLogProb(logits, r, seqs[indices[r]], scratch))
-	})
-	return nil
+	return words
 }
 
-// mostPositions is how many positions a run of the Scorer may ask for, 0 for no
-// bound.
+// mostPositions is how many positions a run of a Scorer may ask for.
 func (lm *LM) mostPositions() int {
-	if lm.Scorer == nil || lm.LogitsMemory <= 0 {
-		return 0
+	if lm.LogitsMemory <= 0 {
+		return math.MaxInt
 	}
-	return max(1, lm.LogitsMemory/(4*max(1, lm.Scorer.Vocab())))
+	return max(1, lm.LogitsMemory/(4*max(1, lm.vocab())))
 }
 
-// scoreInside scores a batch by the log-probabilities of the answers' tokens.
-func (lm *LM) scoreInside(ctx context.Context, seqs []Sequence, indices []int, scores []float32) error {
-	var at []Position
-	for r, i := range indices {
-		seq := seqs[i]
-		if err := seq.checkAnswer(lm.Scorer.Vocab()); err != nil {
-			return fmt.Errorf("sequence %d: %w", i, err)
+// scoring is one call of LogLikelihood.
+type scoring struct {
+	*LM
+	seqs   []Sequence
+	copies map[int]int // sequences that are the same as an earlier one, which runs for them
+	queue  *queue
+	scores []float32
+
+	mu sync.Mutex // of what is told, and of Limits and Tuner
+}
+
+// work runs batches on one Scorer until none is left.
+func (r *scoring) work(ctx context.Context, s Scorer) error {
+	var b Batch // its memory serves every batch
+	for {
+		r.mu.Lock()
+		budget := r.budget(r.queue.longest())
+		indices := r.queue.next(Limits{budget, r.Limits.Rows})
+		r.mu.Unlock()
+		if len(indices) == 0 {
+			return nil
 		}
-		for t := seq.Answer.From; t < seq.Answer.To; t++ {
-			at = append(at, Position{Row: r, At: t - 1, Target: seq.Tokens[t]})
+		b.fill(r.seqs, indices)
+		start := time.Now()
+		err := r.score(ctx, s, &b, indices)
+		switch {
+		case errors.Is(err, ErrOutOfMemory) && len(indices) > 1:
+			err = r.shrink(ctx, s, &b, indices, err)
+		case err == nil:
+			r.done(&b, indices, budget, time.Since(start))
 		}
-	}
-	most := lm.mostPositions()
-	if most == 0 {
-		most = len(at)
-	}
-	logProbs := make([]float32, len(at))
-	for from := 0; from < len(at); from += most {
-		to := min(from+most, len(at))
-		if err := lm.Scorer.LogProbs(ctx, &lm.batch, at[from:to], logProbs[from:to]); err != nil {
+		if err != nil {
 			return err
 		}
 	}
+}
+
+// Budget is the tokens that a batch may hold now. It is not to be called while
+// LogLikelihood runs.
+func (lm *LM) Budget() int { return lm.budget(0) }
+
+// budget is the tokens of a batch whose longest sequence has so many.
+func (lm *LM) budget(longest int) int {
+	if lm.Tuner == nil {
+		return lm.Limits.Tokens
+	}
+	budget := lm.Tuner.Tokens(longest)
+	if lm.Limits.Tokens > 0 {
+		budget = min(budget, lm.Limits.Tokens)
+	}
+	return budget
+}
+
+// shrink takes back a batch that was too large for the memory. Some sessions stay
+// broken after it, so the scorer is made anew.
+func (r *scoring) shrink(ctx context.Context, s Scorer, b *Batch, indices []int, cause error) error {
+	if again, ok := s.(Reopener); ok {
+		if err := again.Reopen(ctx); err != nil {
+			return err
+		}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	half := b.Rows * b.Width / 2
+	if r.Limits.Tokens <= 0 || half < r.Limits.Tokens {
+		r.Limits.Tokens = half
+	}
+	r.queue.putBack(indices)
+	if r.OnShrink != nil {
+		r.OnShrink(r.Limits.Tokens, cause)
+	}
+	return nil
+}
+
+// done tells of a batch that ran.
+func (r *scoring) done(b *Batch, indices []int, budget int, took time.Duration) {
+	stats := BatchStats{Sequences: b.Rows, Duration: took}
+	for _, n := range b.Lens {
+		stats.Tokens += n
+	}
+	stats.Padding = b.Rows*b.Width - stats.Tokens
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	stats.Copies = r.queue.copiesOf(indices)
+	stats.Sequences += stats.Copies
+	stats.Work = float64(stats.Tokens) * r.queue.perToken
+	if r.Tuner != nil {
+		r.Tuner.Ran(budget, stats.Tokens+stats.Padding, stats.Tokens, took)
+	}
+	if r.OnBatch != nil {
+		r.OnBatch(stats)
+	}
+}
+
+// score runs one batch and sets the scores of its sequences. The token at position
+// t is predicted at t-1:
+//
+//	position   0    1    2    3    4
+//	token      Q    Q    A    A    A     Answer = [2, 5)
+//	logits     .   A2   A3   A4    .     positions 1, 2, 3 predict 2, 3, 4
+func (r *scoring) score(ctx context.Context, s Scorer, b *Batch, indices []int) error {
+	var at []Position
+	for row, i := range indices {
+		seq := r.seqs[i]
+		for t := seq.Answer.From; t < seq.Answer.To; t++ {
+			at = append(at, Position{Row: row, At: t - 1, Target: seq.Tokens[t]})
+		}
+	}
+	logProbs := make([]float32, len(at))
+	for from := 0; from < len(at); {
+		to := from + min(len(at)-from, r.mostPositions())
+		if err := s.LogProbs(ctx, b, at[from:to], logProbs[from:to]); err != nil {
+			return err
+		}
+		from = to
+	}
 	for _, i := range indices {
-		n := seqs[i].Answer.Len()
-		scores[i] = float32(mean(logProbs[:n]))
+		n := r.seqs[i].Answer.Len()
+		r.scores[i] = float32(mean(logProbs[:n]))
 		logProbs = logProbs[n:]
 	}
 	return nil
@@ -144,8 +227,10 @@ func mean(values []float32) float64 {
 	return sum / float64(len(values))
 }
 
-// check refuses what no model could score.
-func (s Sequence) check() error {
+// check refuses what no model could score. An answer's token needs a logit; tokens
+// before the answer are the model's own affair: some embed more words than they
+// score.
+func (s Sequence) check(vocab int) error {
 	if s.Answer.From < 1 || s.Answer.To <= s.Answer.From || s.Answer.To > len(s.Tokens) {
 		return fmt.Errorf("want an answer within 1..%d, got %d..%d", len(s.Tokens), s.Answer.From, s.Answer.To)
 	}
@@ -154,29 +239,12 @@ func (s Sequence) check() error {
 			return fmt.Errorf("want token ids of 0 and above, got %d", id)
 		}
 	}
-	return nil
-}
-
-// checkAnswer refuses an answer with a token that has no logit. Tokens before
-// the answer are the model's own affair: some embed more words than they score.
-func (s Sequence) checkAnswer(vocab int) error {
 	for _, id := range s.Tokens[s.Answer.From:s.Answer.To] {
 		if int(id) >= vocab {
 			return fmt.Errorf("want answer tokens below the model's vocabulary of %d, got %d", vocab, id)
 		}
 	}
 	return nil
-}
-
-// stats describes the batch; a token of it is worth sequencesPerToken of work.
-func (b *Batch) stats(sequencesPerToken float64) BatchStats {
-	s := BatchStats{Sequences: b.Rows}
-	for _, n := range b.Lens {
-		s.Tokens += n
-	}
-	s.Padding = b.Rows*b.Width - s.Tokens
-	s.Work = float64(s.Tokens) * sequencesPerToken
-	return s
 }
 
 func firstNonFinite(scores []float32) error {

@@ -29,11 +29,16 @@ func randomSequences(rng *rand.Rand, n int) []model.Sequence {
 	return seqs
 }
 
+// over is a toy model that gives full logits.
+func over(toy *modeltest.LM) []model.Scorer {
+	return []model.Scorer{model.FullLogits{Forwarder: toy, Words: toy.Vocab}}
+}
+
 func TestLogLikelihood(t *testing.T) {
 	seqs := randomSequences(rand.New(rand.NewPCG(7, 8)), 300)
 	for _, format := range []modeltest.Format{modeltest.F32, modeltest.F16, modeltest.BF16} {
 		toy := &modeltest.LM{Vocab: vocab, Format: format}
-		lm := &model.LM{Forwarder: toy, Limits: model.Limits{Tokens: 200}}
+		lm := &model.LM{Scorers: over(toy), Limits: model.Limits{Tokens: 200}}
 		scores, err := lm.LogLikelihood(t.Context(), seqs)
 		require.NoError(t, err)
 		require.Len(t, scores, len(seqs))
@@ -51,7 +56,7 @@ func TestLogLikelihoodInvariant(t *testing.T) {
 	seqs := randomSequences(rng, 120)
 	alone := make([]float32, len(seqs))
 	for i := range seqs {
-		lm := &model.LM{Forwarder: &modeltest.LM{Vocab: vocab}}
+		lm := &model.LM{Scorers: over(&modeltest.LM{Vocab: vocab})}
 		one, err := lm.LogLikelihood(t.Context(), seqs[i:i+1])
 		require.NoError(t, err)
 		alone[i] = one[0]
@@ -63,7 +68,7 @@ func TestLogLikelihoodInvariant(t *testing.T) {
 		for to, from := range order {
 			shuffled[to], want[to] = seqs[from], alone[from]
 		}
-		lm := &model.LM{Forwarder: &modeltest.LM{Vocab: vocab}, Limits: limits}
+		lm := &model.LM{Scorers: over(&modeltest.LM{Vocab: vocab}), Limits: limits}
 		for range 2 { // the second call finds the memory of the first
 			got, err := lm.LogLikelihood(t.Context(), shuffled)
 			require.NoError(t, err)
@@ -74,7 +79,7 @@ func TestLogLikelihoodInvariant(t *testing.T) {
 
 func TestLogLikelihoodBatches(t *testing.T) {
 	toy := &modeltest.LM{Vocab: vocab}
-	lm := &model.LM{Forwarder: toy, Limits: model.Limits{Tokens: 8}}
+	lm := &model.LM{Scorers: over(toy), Limits: model.Limits{Tokens: 8}}
 	answer := model.Span{From: 1, To: 2}
 	_, err := lm.LogLikelihood(t.Context(), []model.Sequence{
 		{Tokens: []int32{1, 2}, Answer: answer}, {Tokens: []int32{3, 4, 5, 6}, Answer: answer}, {Tokens: []int32{7, 8, 9}, Answer: answer}})
@@ -87,7 +92,7 @@ func TestLogLikelihoodBatches(t *testing.T) {
 
 func TestLogLikelihoodOfNothing(t *testing.T) {
 	toy := &modeltest.LM{Vocab: vocab}
-	lm := &model.LM{Forwarder: toy, OnBatch: func(model.BatchStats) { t.Fatal("a batch of nothing") }}
+	lm := &model.LM{Scorers: over(toy), OnBatch: func(model.BatchStats) { t.Fatal("a batch of nothing") }}
 	scores, err := lm.LogLikelihood(t.Context(), nil)
 	require.NoError(t, err)
 	require.Empty(t, scores)
@@ -111,7 +116,7 @@ func TestLogLikelihoodRefuses(t *testing.T) {
 		{"negative id", model.Sequence{Tokens: []int32{-1, 2}, Answer: model.Span{From: 1, To: 2}}, "want token ids of 0 and above, got -1"},
 		{"id out of the vocabulary", model.Sequence{Tokens: []int32{1, vocab}, Answer: model.Span{From: 1, To: 2}}, "want answer tokens below the model's vocabulary of 37, got 37"},
 	} {
-		lm := &model.LM{Forwarder: &modeltest.LM{Vocab: vocab}, Limits: model.Limits{Tokens: 100}}
+		lm := &model.LM{Scorers: over(&modeltest.LM{Vocab: vocab}), Limits: model.Limits{Tokens: 100}}
 		_, err := lm.LogLikelihood(t.Context(), []model.Sequence{good, c.bad, good})
 		require.EqualError(t, err, "sequence 1: "+c.want, c.name)
 	}
@@ -120,19 +125,19 @@ func TestLogLikelihoodRefuses(t *testing.T) {
 // A word before the answer may lie beyond the logits: some models embed more
 // words than they score.
 func TestLogLikelihoodPromptBeyondVocab(t *testing.T) {
-	lm := &model.LM{Forwarder: &modeltest.LM{Vocab: vocab}}
+	lm := &model.LM{Scorers: over(&modeltest.LM{Vocab: vocab})}
 	_, err := lm.LogLikelihood(t.Context(), []model.Sequence{{Tokens: []int32{vocab + 5, 1}, Answer: model.Span{From: 1, To: 2}}})
 	require.NoError(t, err)
 }
 
 func TestLogLikelihoodNonFinite(t *testing.T) {
 	seqs := randomSequences(rand.New(rand.NewPCG(11, 12)), 30)
-	clean := &model.LM{Forwarder: &modeltest.LM{Vocab: vocab}, Limits: model.Limits{Tokens: 100}}
+	clean := &model.LM{Scorers: over(&modeltest.LM{Vocab: vocab}), Limits: model.Limits{Tokens: 100}}
 	want, err := clean.LogLikelihood(t.Context(), seqs)
 	require.NoError(t, err)
 
 	bad := []int{4, 17, 23}
-	lm := &model.LM{Limits: clean.Limits, Forwarder: &modeltest.LM{Vocab: vocab, After: func(b *model.Batch, l *model.Logits) {
+	lm := &model.LM{Limits: clean.Limits, Scorers: over(&modeltest.LM{Vocab: vocab, After: func(b *model.Batch, l *model.Logits) {
 		for r := range b.Rows {
 			for _, i := range bad {
 				if equal(b.TokenIDs[r*b.Width:][:b.Lens[r]], seqs[i].Tokens) {
@@ -140,7 +145,7 @@ func TestLogLikelihoodNonFinite(t *testing.T) {
 				}
 			}
 		}
-	}}}
+	}})}
 	scores, err := lm.LogLikelihood(t.Context(), seqs)
 	var nonFinite *model.NonFiniteError
 	require.ErrorAs(t, err, &nonFinite)
@@ -174,7 +179,7 @@ func TestLogLikelihoodStops(t *testing.T) {
 	defer cancel()
 	toy := &modeltest.LM{Vocab: vocab}
 	batches := 0
-	lm := &model.LM{Forwarder: toy, Limits: model.Limits{Tokens: 50}, OnBatch: func(model.BatchStats) {
+	lm := &model.LM{Scorers: over(toy), Limits: model.Limits{Tokens: 50}, OnBatch: func(model.BatchStats) {
 		if batches++; batches == 3 {
 			cancel()
 		}
@@ -186,7 +191,7 @@ func TestLogLikelihoodStops(t *testing.T) {
 
 	broken := errors.New("out of memory")
 	toy = &modeltest.LM{Vocab: vocab, Before: func(*model.Batch) error { return broken }}
-	lm = &model.LM{Forwarder: toy, Limits: lm.Limits}
+	lm = &model.LM{Scorers: over(toy), Limits: lm.Limits}
 	_, err = lm.LogLikelihood(t.Context(), seqs)
 	require.ErrorIs(t, err, broken)
 	require.Len(t, toy.Batches, 1)
@@ -195,7 +200,7 @@ func TestLogLikelihoodStops(t *testing.T) {
 // The shape of what comes back is held against the batch: a graph that keeps
 // the last position only would be read past its end.
 func TestLogLikelihoodWrongShape(t *testing.T) {
-	lm := &model.LM{Forwarder: &modeltest.LM{Vocab: vocab, After: func(_ *model.Batch, l *model.Logits) { l.Width = 1 }}}
+	lm := &model.LM{Scorers: over(&modeltest.LM{Vocab: vocab, After: func(_ *model.Batch, l *model.Logits) { l.Width = 1 }})}
 	_, err := lm.LogLikelihood(t.Context(), []model.Sequence{{Tokens: []int32{1, 2, 3}, Answer: model.Span{From: 1, To: 3}}})
 	require.EqualError(t, err, "want logits [1, 3, vocabulary], got [1, 1, 37]")
 }
@@ -209,7 +214,7 @@ func TestBatchStats(t *testing.T) {
 	var sum model.BatchStats
 	var first model.BatchStats
 	toy := &modeltest.LM{Vocab: vocab}
-	lm := &model.LM{Forwarder: toy, Limits: model.Limits{Tokens: 150}, OnBatch: func(b model.BatchStats) {
+	lm := &model.LM{Scorers: over(toy), Limits: model.Limits{Tokens: 150}, OnBatch: func(b model.BatchStats) {
 		batch := toy.Batches[len(toy.Batches)-1]
 		require.Equal(t, len(batch.TokenIDs), b.Tokens+b.Padding)
 		if first.Sequences == 0 {

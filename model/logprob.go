@@ -83,17 +83,3 @@ func newSoftmax(logits []float32) softmax {
 }
 
 func (s softmax) logProb(logit float32) float64 { return float64(logit) - s.largest - s.logSum }
-
-// meanLogProb returns the mean log-likelihood of a sequence's answer tokens from
-// the logits of row r: the token at position t is predicted at t-1.
-//
-//	position   0    1    2    3    4
-//	token      Q    Q    A    A    A     Answer = [2, 5)
-//	logits     .   A2   A3   A4    .     positions 1, 2, 3 predict 2, 3, 4
-func meanLogProb(l *Logits, r int, seq Sequence, scratch []float32) float64 {
-	var sum float64
-	for t := seq.Answer.From; t < seq.Answer.To; t++ {
-		sum += logProb(l.At(r, t-1, scratch), seq.Tokens[t])
-	}
-	return sum / float64(seq.Answer.Len())
-}

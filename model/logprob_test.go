@@ -1,6 +1,7 @@
 package model
 
 import (
+	"context"
 	"math"
 	"math/big"
 	"math/rand/v2"
@@ -100,9 +101,14 @@ func requireNotFinite(t *testing.T, v float64) {
 	require.True(t, math.IsNaN(v) || math.IsInf(v, 0), "want no finite number, got %v", v)
 }
 
-// The picture in meanLogProb's comment, with probabilities that can be checked
+// table is a model that gives the same logits for every batch.
+type table struct{ logits *Logits }
+
+func (t table) Forward(context.Context, *Batch) (*Logits, error) { return t.logits, nil }
+
+// The picture in the comment of scoring.score, with probabilities that can be checked
 // on paper: over two words, logits (0, ln 3) give 1/4 and 3/4.
-func TestMeanLogProbShift(t *testing.T) {
+func TestScoreShift(t *testing.T) {
 	ln := func(x float64) float32 { return float32(math.Log(x)) }
 	poison := float32(math.NaN())
 	l := &Logits{Rows: 2, Width: 5, Vocab: 2, F32: []float32{
@@ -115,10 +121,17 @@ func TestMeanLogProbShift(t *testing.T) {
 	}}
 	seq := Sequence{Tokens: []int32{1, 1, 1, 0, 0}, Answer: Span{2, 5}}
 	want := (math.Log(3./4) + math.Log(1./8) + math.Log(1./2)) / 3
-	require.InDelta(t, want, meanLogProb(l, 1, seq, nil), 1e-7)
+	lm := &LM{Scorers: []Scorer{FullLogits{table{l}, 2}}, Limits: Limits{Tokens: 10}}
+	score := func(seq Sequence) float64 {
+		other := Sequence{Tokens: []int32{0, 0, 0, 0, 0}, Answer: Span{1, 5}}
+		scores, err := lm.LogLikelihood(t.Context(), []Sequence{other, seq})
+		require.NoError(t, err)
+		return float64(scores[1])
+	}
+	require.InDelta(t, want, score(seq), 1e-7)
 
 	seq.Answer = Span{3, 4} // what follows an answer is not scored
-	require.InDelta(t, math.Log(1./8), meanLogProb(l, 1, seq, nil), 1e-7)
+	require.InDelta(t, math.Log(1./8), score(seq), 1e-7)
 }
 
 func TestLogitsAt(t *testing.T) {

@@ -50,8 +50,8 @@ type Position struct {
 	Target  int32 // the token
 }
 
-// Scorer runs a language model that computes log-probabilities itself, and only
-// where they are asked, so that no logits leave it.
+// Scorer gives log-probabilities, and only where they are asked: a language model
+// that computes them itself, so that no logits leave it, or FullLogits.
 type Scorer interface {
 	// Vocab is the number of words that can be scored, V.
 	Vocab() int
@@ -69,7 +69,7 @@ type Encoding struct {
 }
 
 // Tokenizer turns text into token ids. Special tokens that stand in the text
-// are text: they never become control tokens.
+// are text: they never become control tokens. Several goroutines may use it at once.
 type Tokenizer interface {
 	// Encode tokenises text; with special, the tokens that the tokenizer puts
 	// before a text (BOS) come first, and no EOS is put behind it.

@@ -16,7 +16,7 @@ import (
 func TestScorerAgreesWithLogits(t *testing.T) {
 	seqs := randomSequences(rand.New(rand.NewPCG(21, 22)), 120)
 	limits := model.Limits{Tokens: 200}
-	want, err := (&model.LM{Forwarder: &modeltest.LM{Vocab: vocab}, Limits: limits}).LogLikelihood(t.Context(), seqs)
+	want, err := (&model.LM{Scorers: over(&modeltest.LM{Vocab: vocab}), Limits: limits}).LogLikelihood(t.Context(), seqs)
 	require.NoError(t, err)
 	total := 0
 	for _, s := range seqs {
@@ -26,7 +26,7 @@ func TestScorerAgreesWithLogits(t *testing.T) {
 	for _, memory := range []int{0, 1, position, 3*position + 1, 17 * position, 1 << 30} {
 		toy := &modeltest.Scorer{Toy: modeltest.LM{Vocab: vocab}}
 		sequences := 0
-		lm := &model.LM{Scorer: toy, Limits: limits, LogitsMemory: memory, OnBatch: func(b model.BatchStats) { sequences += b.Sequences }}
+		lm := &model.LM{Scorers: []model.Scorer{toy}, Limits: limits, LogitsMemory: memory, OnBatch: func(b model.BatchStats) { sequences += b.Sequences }}
 		got, err := lm.LogLikelihood(t.Context(), seqs)
 		require.NoError(t, err)
 		for i := range seqs {
@@ -54,7 +54,7 @@ func TestLogitsMemoryCutsBatches(t *testing.T) {
 		return s
 	}
 	toy := &modeltest.Scorer{Toy: modeltest.LM{Vocab: vocab}}
-	lm := &model.LM{Scorer: toy, Limits: model.Limits{Tokens: 1 << 20}, LogitsMemory: 4 * vocab * 4}
+	lm := &model.LM{Scorers: []model.Scorer{toy}, Limits: model.Limits{Tokens: 1 << 20}, LogitsMemory: 4 * vocab * 4}
 	_, err := lm.LogLikelihood(t.Context(), []model.Sequence{seq(20, 3), seq(19, 1), seq(18, 2), seq(17, 9), seq(16, 4), seq(15, 1)})
 	require.NoError(t, err)
 	var rows, positions []int
@@ -70,7 +70,7 @@ func TestScorerNonFiniteAndRefused(t *testing.T) {
 	toy := &modeltest.Scorer{Toy: modeltest.LM{Vocab: vocab, After: func(b *model.Batch, l *model.Logits) {
 		l.F32[(1*l.Width+0)*l.Vocab] = float32(math.NaN())
 	}}}
-	lm := &model.LM{Scorer: toy, Limits: model.Limits{Tokens: 100}}
+	lm := &model.LM{Scorers: []model.Scorer{toy}, Limits: model.Limits{Tokens: 100}}
 	scores, err := lm.LogLikelihood(t.Context(), seqs)
 	var nonFinite *model.NonFiniteError
 	require.ErrorAs(t, err, &nonFinite)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -11,10 +12,10 @@ import (
 	"github.com/ortscore/ortscore/model"
 )
 
-// pageSequences is how many sequences are sorted and packed together: enough
-// that batches hold rows of like length, few enough that memory stays flat
-// whatever the file's size.
-const pageSequences = 1024
+// DefaultPage is how many sequences are sorted and packed together where a Job
+// does not say: enough that batches hold rows of like length, few enough that
+// memory stays flat whatever the file's size.
+const DefaultPage = 1024
 
 // pageBytes bounds a page's lines as well: a line may be of 64 MiB.
 const pageBytes = 64 << 20
@@ -39,17 +40,39 @@ type pageRow struct {
 
 // pager reads and tokenises pages beside the model, one page ahead of it.
 type pager struct {
-	job     *Job
-	in      *dataset.Reader
-	pages   chan *page
-	reading atomic.Bool // in.Next is under way
+	job      *Job
+	in       *dataset.Reader
+	rows     chan *tokenised // in the input's order
+	pages    chan *page
+	reading  atomic.Bool  // in.Next is under way
+	building atomic.Int32 // rows that are being tokenised
+}
+
+// tokenised is a row on its way to a page.
+type tokenised struct {
+	ready   chan struct{} // closed once the rest is set
+	size    int           // bytes of the line
+	example *Example
+	built   *Built
+	err     error
+}
+
+// newPager tokenises as many rows at once as there are cores.
+func newPager(j *Job, in *dataset.Reader) *pager {
+	return &pager{job: j, in: in, rows: make(chan *tokenised, runtime.GOMAXPROCS(0)), pages: make(chan *page)}
 }
 
 // run sends pages until the input ends or ctx does.
 func (g *pager) run(ctx context.Context) {
+	go g.read(ctx)
 	defer close(g.pages)
-	for left := g.job.Limit; ; {
-		p := g.page(ctx, &left)
+	defer func() {
+		for row := range g.rows {
+			<-row.ready
+		}
+	}()
+	for {
+		p := g.page(ctx)
 		select {
 		case g.pages <- p:
 		case <-ctx.Done():
@@ -59,6 +82,48 @@ func (g *pager) run(ctx context.Context) {
 			return
 		}
 	}
+}
+
+// read reads rows and has them tokenised, until an error that page ends with.
+func (g *pager) read(ctx context.Context) {
+	defer close(g.rows)
+	for n := 0; ctx.Err() == nil; n++ {
+		row := &tokenised{ready: make(chan struct{}), err: io.EOF}
+		var raw *dataset.Row
+		if g.job.Limit == 0 || n < g.job.Limit {
+			g.reading.Store(true)
+			raw, row.err = g.in.Next()
+			g.reading.Store(false)
+		}
+		if ctx.Err() != nil { // no one may be there any more
+			return
+		}
+		final := row.err != nil && !g.job.skips(row.err)
+		g.building.Add(1)
+		go func() {
+			defer g.building.Add(-1)
+			defer close(row.ready)
+			if row.err == nil {
+				row.size = len(raw.Raw)
+				row.example, row.built, row.err = g.job.build(raw)
+			}
+		}()
+		select {
+		case g.rows <- row:
+		case <-ctx.Done():
+			<-row.ready
+			return
+		}
+		if final {
+			return
+		}
+	}
+}
+
+// skips says whether the run goes on after an error.
+func (j *Job) skips(err error) bool {
+	var bad *dataset.Error
+	return j.Rejects != nil && errors.As(err, &bad)
 }
 
 // stopWait is how long a stop waits for a read that is under way.
@@ -77,58 +142,48 @@ func (g *pager) drain() {
 				return
 			}
 		case <-wait.C:
-			if g.reading.Load() {
+			if g.reading.Load() && g.building.Load() == 0 {
 				return
 			}
 		}
 	}
 }
 
-// page reads rows until the page is full. left counts the rows that may still
-// be read, where Limit bounds them.
-func (g *pager) page(ctx context.Context, left *int) *page {
+// page gathers rows until the page is full.
+func (g *pager) page(ctx context.Context) *page {
 	p := &page{}
-	for len(p.seqs) < pageSequences && len(p.rows) < pageSequences && p.size < pageBytes {
-		if ctx.Err() != nil || g.job.Limit > 0 && *left == 0 {
-			p.err = io.EOF
+	most := g.job.Page
+	if most == 0 {
+		most = DefaultPage
+	}
+	for len(p.seqs) < most && len(p.rows) < most && p.size < pageBytes {
+		row := <-g.rows
+		if row == nil { // the run has been stopped
+			p.err = ctx.Err()
 			return p
 		}
-		*left--
-		row, err := g.row(ctx, p)
-		var bad *dataset.Error
-		switch {
-		case errors.As(err, &bad) && g.job.Rejects != nil:
-			row = pageRow{bad: bad}
-			p.size += len(bad.Raw)
-		case err != nil:
-			p.err = err
+		<-row.ready
+		if row.err != nil && !g.job.skips(row.err) {
+			p.err = row.err
 			return p
 		}
-		p.rows = append(p.rows, row)
+		p.add(row)
 	}
 	return p
 }
 
-// row reads the next row and puts its sequences on the page.
-func (g *pager) row(ctx context.Context, p *page) (pageRow, error) {
-	g.reading.Store(true)
-	raw, err := g.in.Next()
-	g.reading.Store(false)
-	if ctx.Err() != nil {
-		return pageRow{}, ctx.Err()
+// add puts a row and its sequences on the page.
+func (p *page) add(row *tokenised) {
+	var bad *dataset.Error
+	if errors.As(row.err, &bad) {
+		p.rows = append(p.rows, pageRow{bad: bad})
+		p.size += len(bad.Raw)
+		return
 	}
-	if err != nil {
-		return pageRow{}, err
-	}
-	ex, built, err := g.job.build(raw)
-	if err != nil {
-		return pageRow{}, err
-	}
-	row := pageRow{example: ex, from: len(p.seqs), to: len(p.seqs) + len(built.Sequences),
-		cuts: built.Cuts, differs: built.SpanDiffers}
-	p.seqs = append(p.seqs, built.Sequences...)
-	p.size += len(raw.Raw)
-	return row, nil
+	p.rows = append(p.rows, pageRow{example: row.example, from: len(p.seqs), to: len(p.seqs) + len(row.built.Sequences),
+		cuts: row.built.Cuts, differs: row.built.SpanDiffers})
+	p.seqs = append(p.seqs, row.built.Sequences...)
+	p.size += row.size
 }
 
 // read understands a row and checks it against what is to be written.

@@ -11,6 +11,8 @@ import (
 	"io"
 	"math"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/ortscore/ortscore/io/dataset"
 	"github.com/ortscore/ortscore/model"
 )
@@ -46,6 +48,7 @@ type Job struct {
 	Fields     FieldChoice
 	KeepInputs bool // keep the token ids of lrlm rows in the output
 	Limit      int  // rows of a file that are scored; 0 for all
+	Page       int  // sequences that are sorted and packed together; 0 for DefaultPage
 
 	// Rejects takes bad rows, which are then left out; nil to stop at the first.
 	Rejects *dataset.Rejects
@@ -56,13 +59,35 @@ type Output interface{ Write(line []byte) error }
 
 // Run scores the rows of in and writes them to out, in order: page by page,
 // rows become sequences, sequences become scores, scores go back to their rows.
+// While a page is with the model, the next is read and the one before written.
 func (j *Job) Run(ctx context.Context, in *dataset.Reader, out Output) (*Summary, error) {
+	sum, scored := &Summary{}, make(chan scoredPage, 1)
+	group, inner := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		defer close(scored)
+		return j.scorePages(inner, in, scored)
+	})
+	group.Go(func() error { return j.writePages(scored, out, sum) })
+	err := group.Wait()
+	if ctx.Err() != nil {
+		return sum, ctx.Err()
+	}
+	return sum, err
+}
+
+// scoredPage is a page with the score of each of its sequences.
+type scoredPage struct {
+	*page
+	scores []float32
+}
+
+// scorePages scores page by page until the input ends.
+func (j *Job) scorePages(ctx context.Context, in *dataset.Reader, scored chan<- scoredPage) error {
 	reading, cancel := context.WithCancel(ctx)
-	g := &pager{job: j, in: in, pages: make(chan *page)}
+	g := newPager(j, in)
 	go g.run(reading)
 	defer g.drain()
 	defer cancel()
-	sum := &Summary{}
 	for {
 		var p *page
 		select {
@@ -70,27 +95,35 @@ func (j *Job) Run(ctx context.Context, in *dataset.Reader, out Output) (*Summary
 		case <-ctx.Done():
 		}
 		if p == nil || ctx.Err() != nil {
-			return sum, ctx.Err()
+			return ctx.Err()
 		}
-		if err := j.score(ctx, p, out, sum); err != nil {
-			return sum, err
+		scores, err := j.LM.LogLikelihood(ctx, p.seqs)
+		var nonFinite *model.NonFiniteError // writeRow names its row
+		if err != nil && !errors.As(err, &nonFinite) {
+			return err
 		}
-		if p.err != nil && p.err != io.EOF {
-			return sum, p.err
+		select {
+		case scored <- scoredPage{p, scores}:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		if p.err == io.EOF {
+			return nil
+		}
+		if p.err != nil {
+			return p.err
 		}
 	}
 }
 
-// score scores and writes the rows of a page.
-func (j *Job) score(ctx context.Context, p *page, out Output, sum *Summary) error {
-	scores, err := j.LM.LogLikelihood(ctx, p.seqs)
-	var nonFinite *model.NonFiniteError
-	if err != nil && !errors.As(err, &nonFinite) {
-		return err
-	}
-	for _, row := range p.rows {
-		if err := j.writeRow(row, scores, out, sum); err != nil {
-			return err
+// writePages writes the rows of pages as they come. What was scored before an
+// error elsewhere is written all the same.
+func (j *Job) writePages(scored <-chan scoredPage, out Output, sum *Summary) error {
+	for p := range scored {
+		for _, row := range p.rows {
+			if err := j.writeRow(row, p.scores, out, sum); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

@@ -18,7 +18,7 @@ import (
 )
 
 func job(toy *modeltest.LM) *Job {
-	return &Job{LM: &model.LM{Forwarder: toy, Limits: model.Limits{Tokens: 4096}}, Builder: builder(), Answers: First, Fields: TeacherFields, Seed: 1}
+	return &Job{LM: &model.LM{Scorers: []model.Scorer{model.FullLogits{Forwarder: toy, Words: toy.Vocab}}, Limits: model.Limits{Tokens: 4096}}, Builder: builder(), Answers: First, Fields: TeacherFields, Seed: 1}
 }
 
 func toy() *modeltest.LM { return &modeltest.LM{Vocab: modeltest.BytesVocab} }
@@ -97,12 +97,12 @@ func TestRunPages(t *testing.T) {
 		passages func(i int) int
 		bad      int // every so many rows
 	}{
-		{"a row less than a page", pageSequences - 1, func(int) int { return 1 }, 0},
-		{"a page", pageSequences, func(int) int { return 1 }, 0},
-		{"a row more", pageSequences + 1, func(int) int { return 1 }, 0},
+		{"a row less than a page", DefaultPage - 1, func(int) int { return 1 }, 0},
+		{"a page", DefaultPage, func(int) int { return 1 }, 0},
+		{"a row more", DefaultPage + 1, func(int) int { return 1 }, 0},
 		{"rows over the edge", 900, func(i int) int { return 1 + i%9 }, 0},
-		{"a row larger than a page", 5, func(i int) int { return []int{1, pageSequences + 100, 2, 1, 3}[i] }, 0},
-		{"nothing but bad rows", 2*pageSequences + 1, func(int) int { return 1 }, 1},
+		{"a row larger than a page", 5, func(i int) int { return []int{1, DefaultPage + 100, 2, 1, 3}[i] }, 0},
+		{"nothing but bad rows", 2*DefaultPage + 1, func(int) int { return 1 }, 1},
 		{"bad rows among them", 900, func(i int) int { return 1 + i%9 }, 7},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -217,7 +217,7 @@ func TestNext(t *testing.T) {
 func TestPagesAreBoundedInBytes(t *testing.T) {
 	const lineBytes = 20 << 20
 	long := `{"query": "q", "answers": "a", "pos": ["p"], "note": "` + strings.Repeat("x", lineBytes) + `"}`
-	g := &pager{job: job(toy()), in: reader(long, long, long, long, long, long)}
-	left := 0
-	require.Len(t, g.page(t.Context(), &left).rows, pageBytes/lineBytes+1)
+	g := newPager(job(toy()), reader(long, long, long, long, long, long))
+	go g.read(t.Context())
+	require.Len(t, g.page(t.Context()).rows, pageBytes/lineBytes+1)
 }

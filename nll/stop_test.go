@@ -3,11 +3,13 @@ package nll
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -65,8 +67,8 @@ func requireGoroutines(t *testing.T, before int) {
 // Run leaves nothing behind, however it ends.
 func TestRunCancelled(t *testing.T) {
 	var in []string
-	for range 3 * pageSequences {
-		in = append(in, goodLine)
+	for i := range 3 * DefaultPage {
+		in = append(in, strings.Replace(goodLine, `"q"`, fmt.Sprintf(`"%d"`, i), 1))
 	}
 	before := runtime.NumGoroutine()
 	for _, after := range []int{1, 40} {
@@ -115,20 +117,20 @@ func TestRunCancelledWhileReading(t *testing.T) {
 	require.ErrorIs(t, err, context.Canceled)
 	require.Less(t, time.Since(start), 10*stopWait)
 
-	encoded := tok.calls
+	encoded := tok.calls.Load()
 	_, err = io.WriteString(w, goodLine+"\n"+goodLine+"\n")
 	require.NoError(t, err)
 	require.NoError(t, w.Close())
 	requireGoroutines(t, before)
-	require.Equal(t, encoded, tok.calls)
+	require.Equal(t, encoded, tok.calls.Load())
 }
 
 type countingTokenizer struct {
 	modeltest.Bytes
-	calls int
+	calls atomic.Int64
 }
 
 func (c *countingTokenizer) Encode(text string, special bool) (model.Encoding, error) {
-	c.calls++
+	c.calls.Add(1)
 	return c.Bytes.Encode(text, special)
 }

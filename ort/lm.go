@@ -162,13 +162,13 @@ func (lm *LM) forwardAt(ctx context.Context, b *model.Batch, at []place) (logits
 	return logits, err
 }
 
-// Scorer returns the LM as a model.Scorer, nil where its graph was not rewritten
-// for that.
+// Scorer returns what scores with the LM: itself or, where its graph was not
+// rewritten for that, the full logits that it gives.
 func (lm *LM) Scorer() model.Scorer {
-	if lm.rewritten == nil || lm.rewritten.Targets == "" {
-		return nil
+	if lm.rewritten != nil && lm.rewritten.Targets != "" {
+		return lm
 	}
-	return lm
+	return model.FullLogits{Forwarder: lm, Words: lm.info.Vocab}
 }
 
 // Vocab implements model.Scorer.

@@ -35,7 +35,7 @@ func someSequences(n, vocab int) []model.Sequence {
 
 func score(t testing.TB, lm *LM, limits model.Limits, seqs []model.Sequence) []float32 {
 	t.Helper()
-	scores, err := (&model.LM{Forwarder: lm, Scorer: lm.Scorer(), Limits: limits}).LogLikelihood(context.Background(), seqs)
+	scores, err := (&model.LM{Scorers: []model.Scorer{lm.Scorer()}, Limits: limits}).LogLikelihood(context.Background(), seqs)
 	require.NoError(t, err)
 	return scores
 }
@@ -57,9 +57,9 @@ func TestScoringGraphAgreesWithFullLogits(t *testing.T) {
 	for _, name := range fixtures {
 		t.Run(name, func(t *testing.T) {
 			full, scoring := openFixture(t, name, Options{Graph: FullGraph}), openFixture(t, name, Options{})
-			require.Nil(t, full.Scorer())
 			require.Equal(t, FullLogits, full.Info().Form)
-			require.NotNil(t, scoring.Scorer())
+			require.Equal(t, FullLogits, full.Info().Form)
+			require.Contains(t, []string{LogProbs, LogProbsPast}, scoring.Info().Form)
 			require.NotEqual(t, FullLogits, scoring.Info().Form)
 			require.Empty(t, scoring.Info().Notes)
 			limit := 1e-5
@@ -90,7 +90,7 @@ func TestScoringGraphOfARealModel(t *testing.T) {
 		for _, g := range []Graph{FullGraph, AutoGraph} {
 			lm, err := Open(context.Background(), path, Options{Graph: g})
 			require.NoError(t, err)
-			require.Equal(t, g == FullGraph, lm.Scorer() == nil, form)
+			require.Equal(t, g == FullGraph, lm.Info().Form == FullLogits, form)
 			scores = append(scores, score(t, lm, model.Limits{Tokens: 128}, someSequences(4, lm.Info().Vocab)))
 			require.NoError(t, lm.Close())
 		}

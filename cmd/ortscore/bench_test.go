@@ -63,7 +63,7 @@ func BenchmarkScoringGraph(b *testing.B) {
 			defer auto.close()
 			seqs, tokens := questionSequences(b, full)
 			score := func(t *teacher) (scores []float32, seconds float64) {
-				lm := &model.LM{Forwarder: t.lm, Scorer: t.lm.Scorer(), LogitsMemory: 256 << 20, Limits: model.Limits{Tokens: 1024}}
+				lm := &model.LM{Scorers: t.scorers(), Limits: model.Limits{Tokens: 1024}}
 				start := time.Now()
 				scores, err := lm.LogLikelihood(context.Background(), seqs)
 				require.NoError(b, err)
@@ -151,8 +151,8 @@ func openTeacher(b *testing.B, onnx string, g ort.Graph) *teacher {
 func recordBatches(b *testing.B, onnx, input string) (batches []asked, tokens float64) {
 	t := openTeacher(b, onnx, ort.AutoGraph)
 	defer t.close()
-	r := &recorder{Scorer: t.lm}
-	lm := &model.LM{Scorer: r, Limits: model.Limits{Tokens: 1024},
+	r := &recorder{Scorer: t.lms[0]}
+	lm := &model.LM{Scorers: []model.Scorer{r}, Limits: model.Limits{Tokens: 1024},
 		OnBatch: func(s model.BatchStats) { tokens += float64(s.Tokens) }}
 	job := t.job()
 	job.LM = lm
@@ -174,7 +174,7 @@ func runBatches(b *testing.B, onnx string, batches []asked) float64 {
 	defer t.close()
 	start := time.Now()
 	for _, a := range batches {
-		require.NoError(b, t.lm.LogProbs(context.Background(), a.batch, a.at, make([]float32, len(a.at))))
+		require.NoError(b, t.lms[0].LogProbs(context.Background(), a.batch, a.at, make([]float32, len(a.at))))
 	}
 	return time.Since(start).Seconds()
 }

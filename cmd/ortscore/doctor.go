@@ -34,10 +34,12 @@ func (f *teacherFlags) doctor(ctx context.Context, ui *ui) error {
 	ui.section("library")
 	ui.fact("onnx runtime", "%s, from %s (%s)", lib.Version, lib.Place.Path, lib.Place.Source)
 	ui.fact("provider cpu", "works")
-	if err := ort.CheckCUDA(f.device); err != nil {
-		ui.fact("provider cuda", "no: %v", err)
-	} else {
-		ui.fact("provider cuda", "works on device %d", f.device)
+	for _, device := range f.devices {
+		if err := ort.CheckCUDA(device); err != nil {
+			ui.fact("provider cuda", "no: %v", err)
+			break
+		}
+		ui.fact("provider cuda", "works on device %d", device)
 	}
 	if f.onnx == "" {
 		return nil
@@ -68,7 +70,7 @@ func (t *teacher) describeTokenizer(ui *ui) {
 }
 
 func (t *teacher) describeModel(ui *ui) {
-	info := t.lm.Info()
+	info := t.info
 	c := info.Convention
 	ui.section("model")
 	ui.fact("file", "%s", t.files.Model)
@@ -105,7 +107,7 @@ func (t *teacher) forward(ctx context.Context, ui *ui) error {
 	if len(enc.IDs) < 2 {
 		return fmt.Errorf("%s: want two tokens or more for %q, got %d", t.files.Tokenizer, text, len(enc.IDs))
 	}
-	lm := &model.LM{Forwarder: t.lm, Scorer: t.lm.Scorer(), Limits: model.Limits{Tokens: len(enc.IDs)}}
+	lm := &model.LM{Scorers: t.scorers(), Limits: model.Limits{Tokens: len(enc.IDs)}}
 	start := time.Now()
 	scores, err := lm.LogLikelihood(ctx, []model.Sequence{{Tokens: enc.IDs, Answer: model.Span{From: 1, To: len(enc.IDs)}}})
 	if err != nil {
@@ -114,7 +116,7 @@ func (t *teacher) forward(ctx context.Context, ui *ui) error {
 	ui.section("a forward")
 	ui.fact("text", "%q, %d tokens", text, len(enc.IDs))
 	ui.fact("mean log-likelihood", "%.4f nats a token, in %s", scores[0], time.Since(start).Round(time.Millisecond))
-	ui.fact("leak", "%.2g: the most that a later token changed what an earlier one gives", t.lm.Info().Leak)
+	ui.fact("leak", "%.2g: the most that a later token changed what an earlier one gives", t.info.Leak)
 	return nil
 }
 

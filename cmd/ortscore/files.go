@@ -16,6 +16,7 @@ type fileFlags struct {
 	limit         int
 	dryRun        bool
 	quiet, json   bool
+	stats         bool
 
 	keepsRejects bool // rows can be rejected with --on-error stop as well
 }
@@ -42,6 +43,7 @@ func (f *fileFlags) add(fs *pflag.FlagSet, onError ...string) {
 	fs.Var(atLeast{&f.limit, 0}, "limit", "score only the first `n` rows of each file")
 	fs.BoolVar(&f.dryRun, "dry-run", false, "show the first row's text and an estimate of the work, and score nothing")
 	fs.BoolVar(&f.quiet, "quiet", false, "no progress and no summary")
+	fs.BoolVar(&f.stats, "stats", false, "say in the summary how busy the model was, and what memory it took")
 	fs.BoolVar(&f.json, "json", false, "write the summary as JSON to standard output")
 }
 

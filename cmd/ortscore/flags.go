@@ -21,6 +21,7 @@ var seedNames = map[string]string{
 	"lm-batch-size":       "batch-size",
 	"lm-dtype":            "dtype",
 	"generate-model-path": "onnx",
+	"device":              "devices",
 }
 
 // newFlags makes a flag set in which underscores and dashes are the same and
@@ -162,6 +163,26 @@ func (n atLeast) Set(s string) error {
 		return fmt.Errorf("want a whole number of at least %d, got %q", n.min, s)
 	}
 	*n.to = v
+	return nil
+}
+
+// numbers is the value of a flag that takes whole numbers from 0 up, each once.
+type numbers struct{ to *[]int }
+
+func (n numbers) String() string {
+	return strings.Trim(strings.ReplaceAll(fmt.Sprint(*n.to), " ", ","), "[]")
+}
+func (n numbers) Type() string { return "list" }
+func (n numbers) Set(s string) error {
+	var list []int
+	for _, word := range strings.Split(s, ",") {
+		v, err := strconv.Atoi(strings.TrimSpace(word))
+		if err != nil || v < 0 || slices.Contains(list, v) {
+			return fmt.Errorf("want different whole numbers such as 0,1, got %q", s)
+		}
+		list = append(list, v)
+	}
+	*n.to = list
 	return nil
 }
 

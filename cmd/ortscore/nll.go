@@ -29,7 +29,7 @@ type nllFlags struct {
 }
 
 func nllCommand() (*pflag.FlagSet, func(context.Context, *ui, []string) error) {
-	f := &nllFlags{answerSpan: nll.Offsets, answers: nll.First, keyMaxLength: 512, batchTokens: 1024, logitsMemory: 256,
+	f := &nllFlags{answerSpan: nll.Offsets, answers: nll.First, keyMaxLength: 512, logitsMemory: 256,
 		fields: nll.TeacherFields}
 	fs := newFlags("nll")
 	f.teacherFlags.add(fs)
@@ -41,7 +41,7 @@ func nllCommand() (*pflag.FlagSet, func(context.Context, *ui, []string) error) {
 	fs.Uint64Var(&f.seed, "seed", 42, "seed of --answers random")
 	fs.Var(atLeast{&f.keyMaxLength, 1}, "key-max-length", "tokens of a passage; the rest is cut")
 	fs.Var(atLeast{&f.maxLength, 0}, "max-length", "tokens of a whole sequence; the passage is cut further (default the model's context)")
-	fs.Var(atLeast{&f.batchTokens, 1}, "batch-tokens", "tokens of a batch, padding included")
+	fs.Var(atLeast{&f.batchTokens, 1}, "batch-tokens", "tokens of a batch, padding included (default found out by the run's first batches)")
 	fs.Var(atLeast{&f.batchSize, 0}, "batch-size", "most rows of a batch (default no bound; seed name: --lm_batch_size)")
 	fs.Var(atLeast{&f.logitsMemory, 1}, "logits-memory", "MiB of the answers' logits in one run, by which batches are cut (--graph full gives those of all tokens)")
 	fs.Var(word[nll.FieldChoice]{&f.fields, nll.ParseFieldChoice}, "fields", "score fields to write: teacher, pos-neg or both")
@@ -138,11 +138,10 @@ func (s *scoring) score(ctx context.Context) error {
 	if err := s.teacher.start(ctx); err != nil {
 		return err
 	}
-	s.ui.notes(append(s.teacher.lm.Info().Notes, s.teacher.settings.Notes...))
-	s.job.Builder.Vocab = s.teacher.lm.Info().Vocab
+	s.ui.notes(append(s.teacher.info.Notes, s.teacher.settings.Notes...))
+	s.job.Builder.Vocab = s.teacher.info.Vocab
 	total, stats := &nll.Summary{}, &runStats{}
-	s.job.LM = &model.LM{Forwarder: s.teacher.lm, Scorer: s.teacher.lm.Scorer(), LogitsMemory: s.flags.logitsMemory << 20,
-		Limits: model.Limits{Tokens: s.flags.batchTokens, Rows: s.flags.batchSize}}
+	s.job.LM, s.job.Page = s.lm(), s.page()
 	start := time.Now()
 	for i, pair := range s.files {
 		sum, err := s.scoreFile(ctx, pair, counts[i], stats)
@@ -152,8 +151,8 @@ func (s *scoring) score(ctx context.Context) error {
 		}
 		total.Add(sum)
 	}
-	stats.Seconds = time.Since(start).Seconds()
-	s.ui.summary(s.flags.json, s.report(total, stats))
+	stats.end(start, s.teacher, s.job.LM)
+	s.ui.summary(s.flags.json, s.report(total, stats), s.flags.stats)
 	if total.Rejected > 0 {
 		return errPartial
 	}

@@ -121,7 +121,7 @@ func compareLogits(t *testing.T, d dump, onnx string) {
 			if len(s.Logits) == 0 {
 				continue
 			}
-			logits, err := teacher.lm.Forward(context.Background(), oneRow(s.IDs))
+			logits, err := teacher.lms[0].Forward(context.Background(), oneRow(s.IDs))
 			require.NoError(t, err)
 			for i, want := range s.Logits {
 				got := widen(logits.At(0, len(s.IDs)-s.NumAnswer-1+i, nil))

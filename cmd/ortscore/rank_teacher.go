@@ -87,7 +87,7 @@ type localRanker struct {
 }
 
 func (l *localRanker) name() string     { return l.files.Name }
-func (l *localRanker) provider() string { return string(l.decoder.Info().Provider) }
+func (l *localRanker) provider() string { return string(l.info.Provider) }
 
 func (l *localRanker) show(prompt string) (string, error) {
 	ids, err := l.local.Frame(prompt)
@@ -167,9 +167,9 @@ func (l *localRanker) start(ctx context.Context, ui *ui) error {
 	if l.local.Grammar != nil && l.local.Opening != "" {
 		ui.notes([]string{"the chat template opens a " + l.local.Opening + " tag: a constrained ranking stands where the model would think; --decode free lets it"})
 	}
-	ui.notes(append(l.decoder.Info().Notes, l.settings.Notes...))
+	ui.notes(append(l.info.Notes, l.settings.Notes...))
 	l.local.Generator = &model.Generator{
-		Decoder:     l.decoder,
+		Decoder:     l.decoders[0],
 		Limits:      model.Limits{Tokens: f.batchTokens, Rows: f.batchSize},
 		Sampling:    model.Sampling{Temperature: f.temperature, TopP: f.topP, RepetitionPenalty: f.repeat},
 		Stops:       l.stops,

@@ -1,6 +1,9 @@
 package main
 
 import (
+	"syscall"
+	"time"
+
 	"github.com/ortscore/ortscore/model"
 	"github.com/ortscore/ortscore/model/openai"
 	"github.com/ortscore/ortscore/nll"
@@ -10,17 +13,57 @@ import (
 // runStats counts the model's work over a run.
 type runStats struct {
 	Sequences int     `json:"sequences"`
-	Tokens    int     `json:"tokens"`  // without padding
-	Padding   int     `json:"padding"` // tokens
+	Copies    int     `json:"identical_sequences"` // of these, the ones that did not run
+	Tokens    int     `json:"tokens"`              // that ran, without padding
+	Padding   int     `json:"padding"`             // tokens
 	Batches   int     `json:"batches"`
 	Seconds   float64 `json:"seconds"` // scoring, the model's loading left out
+	usage
+	// BatchTokens is the budget of a batch in the end, and BatchChosen whether the run
+	// chose it.
+	BatchTokens int  `json:"batch_tokens"`
+	BatchChosen bool `json:"batch_tokens_chosen"`
+
+	busy time.Duration // of all copies of the model
+}
+
+// usage is what a run made of the machine.
+type usage struct {
+	Models     int     `json:"models"`      // copies that ran side by side
+	Idle       float64 `json:"idle"`        // share of the seconds in which they waited
+	PeakMemory int64   `json:"peak_memory"` // bytes of the process
+}
+
+func newUsage(models int, busy time.Duration, seconds float64) usage {
+	u := usage{Models: models}
+	if all := seconds * float64(models); all > 0 {
+		u.Idle = max(0, 1-busy.Seconds()/all)
+	}
+	var r syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &r); err == nil {
+		u.PeakMemory = r.Maxrss << 10
+	}
+	return u
 }
 
 func (s *runStats) add(b model.BatchStats) {
 	s.Sequences += b.Sequences
+	s.Copies += b.Copies
 	s.Tokens += b.Tokens
 	s.Padding += b.Padding
+	s.busy += b.Duration
 	s.Batches++
+}
+
+// end closes the count.
+func (s *runStats) end(start time.Time, t *teacher, lm *model.LM) {
+	elapsed := time.Since(start)
+	s.Seconds = elapsed.Seconds()
+	s.usage = newUsage(t.copies, s.busy, s.Seconds)
+	s.BatchTokens = lm.Limits.Tokens
+	if lm.Tuner != nil {
+		s.BatchTokens, s.BatchChosen = lm.Budget(), lm.Tuner.Settled()
+	}
 }
 
 // outcome is what the reports of nll and rank begin with.
@@ -52,7 +95,7 @@ type report struct {
 
 func (s *scoring) report(sum *nll.Summary, stats *runStats) *report {
 	r := &report{
-		outcome:  newOutcome(s.teacher.files.Model, string(s.teacher.lm.Info().Provider), s.files, s.rejected),
+		outcome:  newOutcome(s.teacher.files.Model, string(s.teacher.info.Provider), s.files, s.rejected),
 		Summary:  sum,
 		runStats: *stats,
 		asPosNeg: s.flags.fields != nll.TeacherFields,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 
 	"github.com/spf13/pflag"
 
@@ -17,7 +18,8 @@ type teacherFlags struct {
 	onnx, dtype, tokenizer string
 	ep                     ort.Provider
 	graph                  ort.Graph
-	device, threads        int
+	devices                []int
+	replicas, threads      int
 	ortLib                 string
 	ioMap                  map[string]string
 }
@@ -28,8 +30,10 @@ func (f *teacherFlags) add(fs *pflag.FlagSet) {
 	fs.StringVar(&f.tokenizer, "tokenizer", "", "tokenizer.json or its `folder` (default beside the model, or a folder up)")
 	f.ep = ort.CPU
 	fs.Var(word[ort.Provider]{&f.ep, oneOf(ort.CPU, ort.CUDA, ort.Auto)}, "ep", "execution `provider`: cpu, cuda or auto")
-	fs.Var(atLeast{&f.device, 0}, "device", "the CUDA device's number")
-	fs.Var(atLeast{&f.threads, 0}, "threads", "threads of the model on the cpu (default one a core)")
+	f.devices, f.replicas = []int{0}, 1
+	fs.Var(numbers{&f.devices}, "devices", "the CUDA devices, as `0,1,...`: the model runs on all of them (seed name: --device)")
+	fs.Var(atLeast{&f.replicas, 1}, "replicas", "copies of the model that run side by side on a device, each in memory of its own")
+	fs.Var(atLeast{&f.threads, 0}, "threads", "threads of a copy of the model on the cpu (default the cores, divided among the copies)")
 	f.graph = ort.AutoGraph
 	fs.Var(word[ort.Graph]{&f.graph, oneOf(ort.AutoGraph, ort.FullGraph)}, "graph", "auto: the model's graph rewritten in memory, to give what is asked alone; full: as it is")
 	fs.StringVar(&f.ortLib, "ort-lib", "", "the ONNX Runtime library, a `file` or its folder")
@@ -43,8 +47,10 @@ type teacher struct {
 	config    *hf.Config
 	tokenizer *hf.Tokenizer
 	settings  *hf.Settings
-	lm        *ort.LM     // nil until start
-	decoder   ort.Decoder // nil until startDecoder
+	lms       []*ort.LM     // one for each device and replica, none until start
+	decoders  []ort.Decoder // none until startDecoder
+	info      ort.Info      // of each of them
+	copies    int           // how many there are
 	flags     *teacherFlags
 }
 
@@ -83,45 +89,69 @@ func (f *teacherFlags) loadLibrary() (*ort.Library, error) {
 // start loads ONNX Runtime and the model to score with, and holds the tokenizer
 // against it.
 func (t *teacher) start(ctx context.Context) error {
-	return t.load(func(path string, opts ort.Options) (info ort.Info, err error) {
-		if t.lm, err = ort.Open(ctx, path, opts); err == nil {
-			info = t.lm.Info()
+	return t.load(func(path string, opts ort.Options) (ort.Info, error) {
+		lm, err := ort.Open(ctx, path, opts)
+		if err != nil {
+			return ort.Info{}, err
 		}
-		return info, err
+		t.lms = append(t.lms, lm)
+		return lm.Info(), nil
 	})
 }
 
 // startDecoder does so with a model to write with.
 func (t *teacher) startDecoder(ctx context.Context) error {
-	return t.load(func(path string, opts ort.Options) (info ort.Info, err error) {
-		if t.decoder, err = ort.OpenDecoder(ctx, path, opts); err == nil {
-			info = t.decoder.Info()
+	return t.load(func(path string, opts ort.Options) (ort.Info, error) {
+		d, err := ort.OpenDecoder(ctx, path, opts)
+		if err != nil {
+			return ort.Info{}, err
 		}
-		return info, err
+		t.decoders = append(t.decoders, d)
+		return d.Info(), nil
 	})
 }
 
+// load opens the model on every device, as often as there are to be replicas.
 func (t *teacher) load(open func(path string, opts ort.Options) (ort.Info, error)) error {
+	if t.flags.ep == ort.CPU && len(t.flags.devices) > 1 {
+		return withHint(fmt.Errorf("--devices: want one device on the cpu, got %d", len(t.flags.devices)), "--replicas runs copies of the model there")
+	}
 	if _, err := t.flags.loadLibrary(); err != nil {
 		return err
 	}
-	info, err := open(t.files.Model, ort.Options{
+	opts := ort.Options{
 		Provider: t.flags.ep,
-		Device:   t.flags.device,
 		Threads:  t.flags.threads,
 		IOMap:    t.flags.ioMap,
 		Graph:    t.flags.graph,
 		KVHeads:  t.config.KVHeads,
 		HeadDim:  t.config.HeadDim,
 		Vocab:    t.config.Vocab,
-	})
-	if errors.Is(err, ort.ErrCUDA) {
-		return withHint(err, "the provider's libraries lie beside the library of ONNX Runtime, CUDA's own on LD_LIBRARY_PATH; see README, on a GPU")
 	}
-	if err != nil {
-		return err
+	if opts.Threads == 0 && t.flags.replicas > 1 {
+		opts.Threads = max(1, runtime.NumCPU()/t.flags.replicas)
 	}
-	return t.checkVocab(info.Vocab)
+	for _, opts.Device = range t.flags.devices {
+		for range t.flags.replicas {
+			info, err := open(t.files.Model, opts)
+			if errors.Is(err, ort.ErrCUDA) {
+				return withHint(err, "the provider's libraries lie beside the library of ONNX Runtime, CUDA's own on LD_LIBRARY_PATH; see README, on a GPU")
+			}
+			if err == nil {
+				err = t.checkVocab(info.Vocab)
+			}
+			if err != nil {
+				return err
+			}
+			// What one copy runs on, all do.
+			t.info, opts.Provider = info, info.Provider
+			t.copies++
+		}
+		if opts.Provider == ort.CPU { // of which there is one
+			break
+		}
+	}
+	return nil
 }
 
 // checkVocab refuses a tokenizer that is not this model's. A model's logits are
@@ -152,12 +182,20 @@ func (t *teacher) maxLength(flag int) (int, error) {
 	return flag, nil
 }
 
-func (t *teacher) close() {
-	if t.lm != nil {
-		_ = t.lm.Close()
+// scorers are the copies of the model, each to score with.
+func (t *teacher) scorers() (scorers []model.Scorer) {
+	for _, lm := range t.lms {
+		scorers = append(scorers, lm.Scorer())
 	}
-	if t.decoder != nil {
-		_ = t.decoder.Close()
+	return scorers
+}
+
+func (t *teacher) close() {
+	for _, lm := range t.lms {
+		_ = lm.Close()
+	}
+	for _, d := range t.decoders {
+		_ = d.Close()
 	}
 	_ = t.tokenizer.Close()
 }

@@ -72,7 +72,7 @@ func (u *ui) fact(name, format string, args ...any) {
 }
 
 // summary prints what a run did: as JSON to standard output, or for a person.
-func (u *ui) summary(asJSON bool, r *report) {
+func (u *ui) summary(asJSON bool, r *report, stats bool) {
 	if asJSON {
 		data, _ := json.Marshal(r) // numbers and strings; all numbers are finite
 		u.print(string(data) + "\n")
@@ -101,7 +101,28 @@ func (u *ui) summary(asJSON bool, r *report) {
 	if r.Ignored > 0 {
 		line("%s with a history, whose pos and neg got no score", count(r.Ignored, "row"))
 	}
+	if stats {
+		u.runStats(&r.runStats)
+	}
 	u.written(r.Rejected, r.RejectedFiles, r.Outputs)
+}
+
+// runStats prints how the model was kept busy, for --stats.
+func (u *ui) runStats(s *runStats) {
+	chosen := ""
+	if s.BatchChosen {
+		chosen = ", which this run chose"
+	}
+	u.line("batches: %s, of at most %s tokens%s", thousands(s.Batches), thousands(s.BatchTokens), chosen)
+	if s.Copies > 0 {
+		u.line("%s the same as another, which ran for it", count(s.Copies, "sequence"))
+	}
+	u.usage(s.usage)
+}
+
+// usage prints what a run made of the machine.
+func (u *ui) usage(s usage) {
+	u.line("copies of the model: %d, idle for %.1f%% of the time; memory: %s MiB at most", s.Models, 100*s.Idle, thousands(int(s.PeakMemory>>20)))
 }
 
 // line prints a line for a person.
