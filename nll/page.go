@@ -3,10 +3,6 @@ package nll
 import (
 	"context"
 	"errors"
-	"io"
-	"runtime"
-	"sync/atomic"
-	"time"
 
 	"github.com/ortscore/ortscore/io/dataset"
 	"github.com/ortscore/ortscore/model"
@@ -38,148 +34,58 @@ type pageRow struct {
 	bad      *dataset.Error
 }
 
-// pager reads and tokenises pages beside the model, one page ahead of it.
-type pager struct {
-	job      *Job
-	in       *dataset.Reader
-	rows     chan *tokenised // in the input's order
-	pages    chan *page
-	reading  atomic.Bool  // in.Next is under way
-	building atomic.Int32 // rows that are being tokenised
-}
-
 // tokenised is a row on its way to a page.
 type tokenised struct {
-	ready   chan struct{} // closed once the rest is set
-	size    int           // bytes of the line
+	size    int // bytes of the line
 	example *Example
 	built   *Built
-	err     error
 }
 
-// newPager tokenises as many rows at once as there are cores.
-func newPager(j *Job, in *dataset.Reader) *pager {
-	return &pager{job: j, in: in, rows: make(chan *tokenised, runtime.GOMAXPROCS(0)), pages: make(chan *page)}
-}
-
-// run sends pages until the input ends or ctx does.
-func (g *pager) run(ctx context.Context) {
-	go g.read(ctx)
-	defer close(g.pages)
-	defer func() {
-		for row := range g.rows {
-			<-row.ready
-		}
-	}()
+// pages sends pages until the input ends or ctx does: rows are read and tokenised
+// beside the model, one page ahead of it.
+func (j *Job) pages(ctx context.Context, in *dataset.Reader, out chan<- *page) error {
+	defer close(out)
+	rows := dataset.NewAhead(ctx, in, j.Limit, j.Rejects != nil, j.tokenise)
+	defer rows.Close()
 	for {
-		p := g.page(ctx)
+		p := j.page(rows)
 		select {
-		case g.pages <- p:
+		case out <- p:
 		case <-ctx.Done():
-			return
+			return ctx.Err()
 		}
 		if p.err != nil {
-			return
-		}
-	}
-}
-
-// read reads rows and has them tokenised, until an error that page ends with.
-func (g *pager) read(ctx context.Context) {
-	defer close(g.rows)
-	for n := 0; ctx.Err() == nil; n++ {
-		row := &tokenised{ready: make(chan struct{}), err: io.EOF}
-		var raw *dataset.Row
-		if g.job.Limit == 0 || n < g.job.Limit {
-			g.reading.Store(true)
-			raw, row.err = g.in.Next()
-			g.reading.Store(false)
-		}
-		if ctx.Err() != nil { // no one may be there any more
-			return
-		}
-		final := row.err != nil && !g.job.skips(row.err)
-		g.building.Add(1)
-		go func() {
-			defer g.building.Add(-1)
-			defer close(row.ready)
-			if row.err == nil {
-				row.size = len(raw.Raw)
-				row.example, row.built, row.err = g.job.build(raw)
-			}
-		}()
-		select {
-		case g.rows <- row:
-		case <-ctx.Done():
-			<-row.ready
-			return
-		}
-		if final {
-			return
-		}
-	}
-}
-
-// skips says whether the run goes on after an error.
-func (j *Job) skips(err error) bool {
-	var bad *dataset.Error
-	return j.Rejects != nil && errors.As(err, &bad)
-}
-
-// stopWait is how long a stop waits for a read that is under way.
-const stopWait = time.Second
-
-// drain waits until run has ended, once its context has: what it reads from and
-// tokenises with may be closed after that. A read from a terminal or a pipe can
-// block for ever; such a one is left behind, and touches nothing when it ends.
-func (g *pager) drain() {
-	wait := time.NewTicker(stopWait)
-	defer wait.Stop()
-	for {
-		select {
-		case _, open := <-g.pages:
-			if !open {
-				return
-			}
-		case <-wait.C:
-			if g.reading.Load() && g.building.Load() == 0 {
-				return
-			}
+			return nil // who scores the page reports it
 		}
 	}
 }
 
 // page gathers rows until the page is full.
-func (g *pager) page(ctx context.Context) *page {
+func (j *Job) page(rows *dataset.Ahead[tokenised]) *page {
 	p := &page{}
-	most := g.job.Page
+	most := j.Page
 	if most == 0 {
 		most = DefaultPage
 	}
 	for len(p.seqs) < most && len(p.rows) < most && p.size < pageBytes {
-		row := <-g.rows
-		if row == nil { // the run has been stopped
-			p.err = ctx.Err()
+		row, err := rows.Next()
+		var bad *dataset.Error
+		switch {
+		case errors.As(err, &bad) && j.Rejects != nil:
+			p.rows = append(p.rows, pageRow{bad: bad})
+			p.size += len(bad.Raw)
+		case err != nil:
+			p.err = err
 			return p
+		default:
+			p.add(row)
 		}
-		<-row.ready
-		if row.err != nil && !g.job.skips(row.err) {
-			p.err = row.err
-			return p
-		}
-		p.add(row)
 	}
 	return p
 }
 
 // add puts a row and its sequences on the page.
-func (p *page) add(row *tokenised) {
-	var bad *dataset.Error
-	if errors.As(row.err, &bad) {
-		p.rows = append(p.rows, pageRow{bad: bad})
-		p.size += len(bad.Raw)
-		return
-	}
+func (p *page) add(row tokenised) {
 	p.rows = append(p.rows, pageRow{example: row.example, from: len(p.seqs), to: len(p.seqs) + len(row.built.Sequences),
 		cuts: row.built.Cuts, differs: row.built.SpanDiffers})
 	p.seqs = append(p.seqs, row.built.Sequences...)
@@ -205,6 +111,11 @@ func (j *Job) Next(in *dataset.Reader) (*Example, *Built, error) {
 		return nil, nil, err
 	}
 	return j.build(raw)
+}
+
+func (j *Job) tokenise(raw *dataset.Row) (tokenised, error) {
+	ex, built, err := j.build(raw)
+	return tokenised{len(raw.Raw), ex, built}, err
 }
 
 // build understands and tokenises a row.

@@ -61,12 +61,10 @@ type Output interface{ Write(line []byte) error }
 // rows become sequences, sequences become scores, scores go back to their rows.
 // While a page is with the model, the next is read and the one before written.
 func (j *Job) Run(ctx context.Context, in *dataset.Reader, out Output) (*Summary, error) {
-	sum, scored := &Summary{}, make(chan scoredPage, 1)
+	sum, pages, scored := &Summary{}, make(chan *page), make(chan scoredPage, 1)
 	group, inner := errgroup.WithContext(ctx)
-	group.Go(func() error {
-		defer close(scored)
-		return j.scorePages(inner, in, scored)
-	})
+	group.Go(func() error { return j.pages(inner, in, pages) })
+	group.Go(func() error { return j.scorePages(inner, pages, scored) })
 	group.Go(func() error { return j.writePages(scored, out, sum) })
 	err := group.Wait()
 	if ctx.Err() != nil {
@@ -81,22 +79,10 @@ type scoredPage struct {
 	scores []float32
 }
 
-// scorePages scores page by page until the input ends.
-func (j *Job) scorePages(ctx context.Context, in *dataset.Reader, scored chan<- scoredPage) error {
-	reading, cancel := context.WithCancel(ctx)
-	g := newPager(j, in)
-	go g.run(reading)
-	defer g.drain()
-	defer cancel()
-	for {
-		var p *page
-		select {
-		case p = <-g.pages:
-		case <-ctx.Done():
-		}
-		if p == nil || ctx.Err() != nil {
-			return ctx.Err()
-		}
+// scorePages scores page by page.
+func (j *Job) scorePages(ctx context.Context, pages <-chan *page, scored chan<- scoredPage) error {
+	defer close(scored)
+	for p := range pages {
 		scores, err := j.LM.LogLikelihood(ctx, p.seqs)
 		var nonFinite *model.NonFiniteError // writeRow names its row
 		if err != nil && !errors.As(err, &nonFinite) {
@@ -107,13 +93,11 @@ func (j *Job) scorePages(ctx context.Context, in *dataset.Reader, scored chan<- 
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		if p.err == io.EOF {
-			return nil
-		}
-		if p.err != nil {
+		if p.err != nil && p.err != io.EOF {
 			return p.err
 		}
 	}
+	return nil
 }
 
 // writePages writes the rows of pages as they come. What was scored before an

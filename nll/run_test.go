@@ -217,7 +217,8 @@ func TestNext(t *testing.T) {
 func TestPagesAreBoundedInBytes(t *testing.T) {
 	const lineBytes = 20 << 20
 	long := `{"query": "q", "answers": "a", "pos": ["p"], "note": "` + strings.Repeat("x", lineBytes) + `"}`
-	g := newPager(job(toy()), reader(long, long, long, long, long, long))
-	go g.read(t.Context())
-	require.Len(t, g.page(t.Context()).rows, pageBytes/lineBytes+1)
+	j := job(toy())
+	rows := dataset.NewAhead(t.Context(), reader(long, long, long, long, long, long), 0, false, j.tokenise)
+	defer rows.Close()
+	require.Len(t, j.page(rows).rows, pageBytes/lineBytes+1)
 }
