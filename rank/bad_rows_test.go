@@ -73,7 +73,7 @@ var badLines = []struct {
 	{`{"query": "q", "pos": [], "neg": []}`, " pos: want at least one passage in pos or neg, got none", true},
 	{`{"pos": ["p"]}`, " query: want a string, got none", true},
 	{`{"query": "q", "pos": ["p"], "neg": ["n", "BAD"]}`, ` neg[1]: want text without "BAD", got it`, false},
-	{`{"query": "` + strings.Repeat("long", 100) + `", "pos": ["p"], "neg": ["n"]}`, " query: want a prompt of at most 400 tokens, got 812 with all passages empty", false},
+	{`{"query": "` + strings.Repeat("long", 100) + `", "pos": ["p"], "neg": ["n"]}`, " query: want a prompt of at most 400 tokens, got 813 with all passages empty", false},
 	{`{"query": "q", "pos": ["p"], "neg": ["~"]}`, " " + notFinite, false},
 }
 
@@ -123,11 +123,11 @@ func TestRunStopsAtBadRows(t *testing.T) {
 		if !strings.Contains(bad.want, notFinite) { // which is not the row's fault
 			_, _ = rejectsOf(t, j)
 		}
-		in := append(slices.Repeat([]string{goodLine}, pageRows+2), bad.line, goodLine)
-		want := fmt.Sprintf("rows.jsonl:%d:%s", pageRows+3, bad.want)
+		in := append(slices.Repeat([]string{goodLine}, DefaultPage+2), bad.line, goodLine)
+		want := fmt.Sprintf("rows.jsonl:%d:%s", DefaultPage+3, bad.want)
 		sum, err := j.Run(t.Context(), reader(in...), out)
 		require.EqualError(t, err, want)
-		require.GreaterOrEqual(t, sum.Rows, pageRows, "pages before it are written")
+		require.GreaterOrEqual(t, sum.Rows, DefaultPage, "pages before it are written")
 
 		_, err = j.Check(t.Context(), reader(in...))
 		if bad.checked {
@@ -141,17 +141,17 @@ func TestRunStopsAtBadRows(t *testing.T) {
 // A prompt that does not fit rejects the row, whatever windows and permutations
 // of it were ranked before.
 func TestRunRejectsWhatDoesNotFitLater(t *testing.T) {
-	for _, c := range []struct{ permutations, bad, lists int }{{1, 2, 1}, {3, 2, 1}, {3, 5, 4}} {
+	for _, c := range []struct{ permutations, bad, lists int }{{1, 2, 1}, {3, 2, 0}, {3, 5, 3}} {
 		j := newJob(t, sorter())
 		j.Permutations = c.permutations
 		j.Fitter.MaxPrompt = 1000
-		count, prompts := j.Fitter.Count, 0
-		j.Fitter.Count = func(prompt string) (int, error) {
+		prompts := 0
+		j.Fitter.Frame = counted(j.Fitter.Frame, func(n int) int {
 			if prompts++; prompts == c.bad || prompts == c.bad+1 {
-				return 1001, nil // with all passages, and with none
+				return 1001 // with all passages, and with none
 			}
-			return count(prompt)
-		}
+			return n
+		})
 		_, reasons := rejectsOf(t, j)
 		out := &lines{}
 		sum, err := j.Run(t.Context(), reader(`{"query": "q", "neg": ["`+strings.Join(strings.Split(strings.Repeat("x", 45), ""), `", "`)+`"]}`), out)

@@ -11,15 +11,16 @@ type Fitter struct {
 	First     int // the first identifier
 	MaxPrompt int // tokens of a prompt, special tokens included
 
-	// Count returns the tokens of a prompt as the model will see it, its chat
-	// template and special tokens included.
-	Count func(prompt string) (int, error)
+	// Frame returns the tokens of a prompt as the model will see it, its chat
+	// template and special tokens included. It may be called by several goroutines.
+	Frame func(prompt string) ([]int32, error)
 }
 
 // Prompt is a filled template.
 type Prompt struct {
-	Text string
-	Cut  []int // passages that are not shown whole
+	Text   string
+	Tokens []int32 // of Frame
+	Cut    []int   // passages that are not shown whole
 }
 
 // Fit fills the template with the passages in shown, one at least, in that order.
@@ -28,14 +29,15 @@ type Prompt struct {
 // Errors are *dataset.Error.
 //
 // What a passage adds to a prompt is not quite what it has alone, so that number
-// is estimated, tried and put right; as Count is dear, no more than a few times.
+// is estimated, tried and put right; as Frame is dear, no more than a few times.
 func (f *Fitter) Fit(p *Prepared, shown []int) (Prompt, error) {
 	lens := make([]int, len(shown))
 	for k, i := range shown {
 		lens[k] = p.lens[i]
 	}
 	longest := slices.Max(lens)
-	prompt, total, err := f.fill(p, shown, longest)
+	prompt, err := f.fill(p, shown, longest)
+	total := len(prompt.Tokens)
 	if err != nil || total <= f.MaxPrompt {
 		return prompt, err
 	}
@@ -51,10 +53,10 @@ func (f *Fitter) Fit(p *Prepared, shown []int) (Prompt, error) {
 			limit = over / 2
 		}
 		limit = min(max(limit, fits+1), over-1)
-		if prompt, total, err = f.fill(p, shown, limit); err != nil {
+		if prompt, err = f.fill(p, shown, limit); err != nil {
 			return Prompt{}, err
 		}
-		if total <= f.MaxPrompt {
+		if total = len(prompt.Tokens); total <= f.MaxPrompt {
 			fits, fitting = limit, prompt
 		} else {
 			over = limit
@@ -67,9 +69,8 @@ func (f *Fitter) Fit(p *Prepared, shown []int) (Prompt, error) {
 }
 
 // fill makes the prompt with passages of at most limit tokens, which is no more
-// than the longest of them has, and counts it.
-func (f *Fitter) fill(p *Prepared, shown []int, limit int) (Prompt, int, error) {
-	var out Prompt
+// than the longest of them has.
+func (f *Fitter) fill(p *Prepared, shown []int, limit int) (out Prompt, err error) {
 	texts := make([]string, len(shown))
 	for k, i := range shown {
 		texts[k] = p.cut(p.passages[i], i, limit)
@@ -78,11 +79,10 @@ func (f *Fitter) fill(p *Prepared, shown []int, limit int) (Prompt, int, error) 
 		}
 	}
 	out.Text = f.Template.Fill(p.query, texts, f.First)
-	total, err := f.Count(out.Text)
-	if err != nil {
-		return Prompt{}, 0, p.row.Errorf("", "%v", err)
+	if out.Tokens, err = f.Frame(out.Text); err != nil {
+		return Prompt{}, p.row.Errorf("", "%v", err)
 	}
-	return out, total, nil
+	return out, nil
 }
 
 // shownTokens returns how many tokens are left when none has more than limit.

@@ -3,6 +3,7 @@ package rank
 import (
 	"errors"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -11,12 +12,23 @@ import (
 	"github.com/ortscore/ortscore/model/modeltest"
 )
 
-// countWith counts prompts as tok does with its special tokens, and its calls.
-func countWith(tok model.Tokenizer, calls *int) func(string) (int, error) {
-	return func(prompt string) (int, error) {
+// frameWith takes prompts as tok does with its special tokens, and counts its calls.
+func frameWith(tok model.Tokenizer, calls *int) func(string) ([]int32, error) {
+	var mu sync.Mutex
+	return func(prompt string) ([]int32, error) {
+		mu.Lock()
 		*calls++
+		mu.Unlock()
 		enc, err := tok.Encode(prompt, true)
-		return len(enc.IDs), err
+		return enc.IDs, err
+	}
+}
+
+// counted is a frame of as many tokens as a function makes of another's.
+func counted(frame func(string) ([]int32, error), count func(n int) int) func(string) ([]int32, error) {
+	return func(prompt string) ([]int32, error) {
+		ids, err := frame(prompt)
+		return make([]int32, count(len(ids))), err
 	}
 }
 
@@ -26,7 +38,7 @@ func fitter(t testing.TB, tok model.Tokenizer, maxPrompt int) (*Fitter, *int) {
 	tmpl, err := ParseTemplate("{query}\n{passages}\n{query}")
 	require.NoError(t, err)
 	calls := 0
-	return &Fitter{Template: tmpl, MaxPrompt: maxPrompt, Count: countWith(tok, &calls)}, &calls
+	return &Fitter{Template: tmpl, MaxPrompt: maxPrompt, Frame: frameWith(tok, &calls)}, &calls
 }
 
 func prepare(t testing.TB, tok model.Tokenizer, maxLength int, query string, passages ...string) *Prepared {
@@ -70,7 +82,7 @@ func TestFit(t *testing.T) {
 		f, calls := fitter(t, modeltest.Bytes{}, c.max)
 		got, err := f.Fit(p, c.shown)
 		require.NoError(t, err, c.name)
-		require.Equal(t, Prompt{Text: "q\n" + c.want + "\nq", Cut: c.cut}, got, c.name)
+		require.Equal(t, []any{"q\n" + c.want + "\nq", c.cut}, []any{got.Text, got.Cut}, c.name)
 		require.Equal(t, c.calls, *calls, c.name)
 	}
 }
@@ -85,13 +97,13 @@ func TestFitRefuses(t *testing.T) {
 	_, err = f.Fit(prepare(t, modeltest.Bytes{}, 512, long, "", ""), []int{0, 1})
 	requireBad(t, err, "query: want a prompt of at most 100 tokens, got 10012 with all passages empty")
 
-	f.Count = func(string) (int, error) { return 0, errors.New("want a chat template, got none") }
+	f.Frame = func(string) ([]int32, error) { return nil, errors.New("want a chat template, got none") }
 	_, err = f.Fit(prepare(t, modeltest.Bytes{}, 512, "q", "passage"), []int{0})
 	requireBad(t, err, "want a chat template, got none")
 }
 
 // Whatever the limit and however the whole is counted, the prompt fits, every
-// identifier stands in it, one limit holds for all passages, and Count is called
+// identifier stands in it, one limit holds for all passages, and Frame is called
 // a few times.
 func TestFitFits(t *testing.T) {
 	const text = "The café of Zoë 🐝 opened in 1907; 東京 and the sea were far away, said the keeper of the northern lighthouse. "
@@ -113,11 +125,7 @@ func TestFitFits(t *testing.T) {
 			fitted := 0
 			for limit := 10; limit < 3500; limit += 97 {
 				f, calls := fitter(t, tok, limit)
-				plain := f.Count
-				f.Count = func(prompt string) (int, error) {
-					n, err := plain(prompt)
-					return count(n), err
-				}
+				f.Frame = counted(f.Frame, count)
 				got, err := f.Fit(p, shown)
 				require.LessOrEqual(t, *calls, 12, "%s, %d", name, limit)
 				if err != nil {
@@ -126,8 +134,7 @@ func TestFitFits(t *testing.T) {
 					continue
 				}
 				fitted++
-				total, err := f.Count(got.Text)
-				require.NoError(t, err)
+				total := len(got.Tokens)
 				require.LessOrEqual(t, total, limit, name)
 				requireEven(t, p, got)
 				if got.Text != whole(t, p, shown) {
@@ -153,12 +160,12 @@ func TestFitEnds(t *testing.T) {
 	p := prepare(t, Words{}, 512, "q", strings.Repeat("a ", 512))
 	f, _ := fitter(t, Words{}, 100)
 	calls := 0
-	f.Count = func(prompt string) (int, error) {
+	f.Frame = func(prompt string) ([]int32, error) {
 		calls++
 		if strings.Contains(prompt, "a") {
-			return 101, nil
+			return make([]int32, 101), nil
 		}
-		return 100, nil
+		return make([]int32, 100), nil
 	}
 	got, err := f.Fit(p, []int{0})
 	require.NoError(t, err)

@@ -33,17 +33,15 @@ func TestFitWithTokenizers(t *testing.T) {
 		p, err := rank.Prepare(tok, ex, 60)
 		require.NoError(t, err)
 		calls := 0
-		f := rank.Fitter{Template: rank.DefaultTemplate(), Count: func(prompt string) (int, error) {
+		f := rank.Fitter{Template: rank.DefaultTemplate(), Frame: func(prompt string) ([]int32, error) {
 			calls++
 			enc, err := tok.Encode(prompt, true)
-			return len(enc.IDs), err
+			return enc.IDs, err
 		}, MaxPrompt: 1 << 20}
 		whole, err := f.Fit(p, shown)
 		require.NoError(t, err)
-		most, err := f.Count(whole.Text)
-		require.NoError(t, err)
 		fitted := 0
-		for f.MaxPrompt = most; ; f.MaxPrompt -= 3 {
+		for f.MaxPrompt = len(whole.Tokens); ; f.MaxPrompt -= 3 {
 			calls = 0
 			got, err := f.Fit(p, shown)
 			require.LessOrEqual(t, calls, 6, name)
@@ -52,8 +50,7 @@ func TestFitWithTokenizers(t *testing.T) {
 				break
 			}
 			fitted++
-			total, err := f.Count(got.Text)
-			require.NoError(t, err)
+			total := len(got.Tokens)
 			require.LessOrEqual(t, total, f.MaxPrompt, name)
 			// One more token each may be a character of four, and so many more at once.
 			require.Greater(t, total, f.MaxPrompt-5*len(shown), "%s: no more is cut than must be", name)

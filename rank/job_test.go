@@ -24,6 +24,9 @@ import (
 func newJob(t testing.TB, teacher Teacher) *Job {
 	t.Helper()
 	f, _ := fitter(t, modeltest.Bytes{}, 4096)
+	if _, ok := teacher.(*Local); ok {
+		f.Frame = marked
+	}
 	return &Job{Teacher: teacher, Fitter: *f, Tokenizer: modeltest.Bytes{}, PassageMaxLength: 512,
 		Order: ShuffledOrder, Seed: 1, Permutations: 1, Aggregate: Borda, Window: 20, Step: 10, Passes: 1,
 		Scores: Reciprocal, SkipBad: true}
@@ -32,16 +35,24 @@ func newJob(t testing.TB, teacher Teacher) *Job {
 // answerMark is where a prompt of a local teacher ends.
 const answerMark = "\x02"
 
+// marked is the frame of a local teacher.
+func marked(text string) ([]int32, error) {
+	enc, err := modeltest.Bytes{}.Encode(text+answerMark, true)
+	return enc.IDs, err
+}
+
+// list is a list of n passages whose prompt is any text.
+func list(text string, n int) List {
+	ids, _ := marked(text)
+	return List{text, ids, n}
+}
+
 // free is a local teacher that writes what it likes, in passages from 0.
 func free(f model.Forwarder) *Local {
 	return &Local{
 		Generator: &model.Generator{Decoder: &model.Recompute{Forwarder: f}, Limits: model.Limits{Rows: 8, Tokens: 4096}, Stops: []int32{modeltest.BOS}},
-		Frame: func(text string) ([]int32, error) {
-			enc, err := modeltest.Bytes{}.Encode(text+answerMark, true)
-			return enc.IDs, err
-		},
-		Decode: func(ids []int32) (string, error) { return modeltest.Bytes{}.Text(ids), nil },
-		MaxNew: 100,
+		Decode:    func(ids []int32) (string, error) { return modeltest.Bytes{}.Text(ids), nil },
+		MaxNew:    100,
 	}
 }
 

@@ -82,7 +82,7 @@ func TestRemoteReadings(t *testing.T) {
 			Reading{Mass: 1}, "500 Internal Server Error: too hot"},
 	} {
 		teacher := remote(t, func(w http.ResponseWriter, _ string) { c.answer(w) })
-		got := rankOne(t, teacher, List{Text: "p", N: 3})
+		got := rankOne(t, teacher, list("p", 3))
 		if c.err == "" {
 			require.NoError(t, got.Err, c.name)
 		} else {

@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"io"
+	"runtime"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/ortscore/ortscore/io/dataset"
 	"github.com/ortscore/ortscore/model"
@@ -27,6 +30,7 @@ type Job struct {
 	EqualScores      bool // for rows without a ranking, which keep their labels; else they are rejected
 	SkipBad          bool // reject bad rows; else they end the run
 	Limit            int  // rows of a file that are ranked; 0 for all
+	Page             int  // rows that are ranked together; 0 for DefaultPage
 
 	// Rejects takes rows without scores. Without it the first of them ends the run.
 	Rejects *dataset.Rejects
@@ -35,34 +39,49 @@ type Job struct {
 // Output is where ranked lines go.
 type Output interface{ Write(line []byte) error }
 
-// pageRows and pageBytes bound the rows that are ranked together: many, so that
-// the decoder's rows stay full until near the end of the page.
-const (
-	pageRows  = 512
-	pageBytes = 64 << 20
-)
-
 // Run ranks the rows of in and writes them to out, in order: page by page, the
-// next window of every row is ranked, until no row has one left.
+// next window of every row is ranked, until no row has one left. While a page is
+// with the teacher, the next is read and tokenised and the one before written.
 func (j *Job) Run(ctx context.Context, in *dataset.Reader, out Output) (*Summary, error) {
-	sum := &Summary{}
-	for left := j.Limit; ; {
-		rows, end := j.page(ctx, in, &left)
-		if end != nil && end != io.EOF {
-			return sum, end
-		}
-		if err := j.rank(ctx, rows); err != nil {
-			return sum, err
-		}
-		for _, r := range rows {
-			if err := j.write(r, out, sum); err != nil {
-				return sum, err
+	sum, pages, ranked := &Summary{}, make(chan *page), make(chan *page, 1)
+	group, inner := errgroup.WithContext(ctx)
+	group.Go(func() error { return j.pages(inner, in, pages) })
+	group.Go(func() error { return j.rankPages(inner, pages, ranked) })
+	group.Go(func() error {
+		for p := range ranked {
+			for _, r := range p.rows {
+				if err := j.write(r, out, sum); err != nil {
+					return err
+				}
 			}
 		}
-		if end == io.EOF {
-			return sum, ctx.Err()
+		return nil
+	})
+	err := group.Wait()
+	if ctx.Err() != nil {
+		return sum, ctx.Err()
+	}
+	return sum, err
+}
+
+// rankPages ranks page by page. What was ranked before an error is written all
+// the same.
+func (j *Job) rankPages(ctx context.Context, pages <-chan *page, ranked chan<- *page) error {
+	defer close(ranked)
+	for p := range pages {
+		if p.err != nil && p.err != io.EOF {
+			return p.err
+		}
+		if err := j.rank(ctx, p.rows); err != nil {
+			return err
+		}
+		select {
+		case ranked <- p:
+		case <-ctx.Done():
+			return ctx.Err()
 		}
 	}
+	return nil
 }
 
 // row is one row on its way.
@@ -79,55 +98,9 @@ type ranking struct {
 	row     *row
 	shown   []int
 	sort    *Sort
+	next    *List     // the prompt of the next window, once it is made
 	read    []Reading // of its windows
 	failure string    // why it has no ranking; "" while it has
-}
-
-// page reads rows. left counts those that may still be read, where Limit bounds
-// them. The error says why there are no more: io.EOF at the end.
-func (j *Job) page(ctx context.Context, in *dataset.Reader, left *int) ([]*row, error) {
-	var rows []*row
-	for size := 0; len(rows) < pageRows && size < pageBytes; {
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		if j.Limit > 0 && *left == 0 {
-			return rows, io.EOF
-		}
-		*left--
-		raw, err := in.Next()
-		var r *row
-		if err == nil {
-			size += len(raw.Raw)
-			r, err = j.begin(raw)
-		}
-		var bad *dataset.Error
-		switch {
-		case errors.As(err, &bad) && j.SkipBad:
-			r = &row{bad: bad}
-		case err != nil:
-			return rows, err
-		}
-		rows = append(rows, r)
-	}
-	return rows, nil
-}
-
-// begin understands a row and lays its rankings out.
-func (j *Job) begin(raw *dataset.Row) (*row, error) {
-	ex, err := ReadExample(raw)
-	if err != nil {
-		return nil, err
-	}
-	r := &row{example: ex, cut: map[int]bool{}}
-	if r.prepared, err = Prepare(j.Tokenizer, ex, j.PassageMaxLength); err != nil {
-		return nil, err
-	}
-	for k := range j.Permutations {
-		shown := j.Order.Order(ex, j.Seed, k)
-		r.rankings = append(r.rankings, &ranking{row: r, shown: shown, sort: NewSort(shown, j.Window, j.Step, j.Passes)})
-	}
-	return r, nil
 }
 
 // rank ranks all rows, one window of each ranking in a round.
@@ -147,27 +120,47 @@ func (j *Job) rank(ctx context.Context, rows []*row) error {
 	}
 }
 
-// round makes the prompts of the next windows.
+// round gathers the prompts of the next windows. Those of the first are there
+// since the row was read.
 func (j *Job) round(rows []*row) (round []*ranking, lists []List, err error) {
+	group := errgroup.Group{}
+	group.SetLimit(runtime.GOMAXPROCS(0))
+	for _, r := range rows {
+		group.Go(func() error { return j.fit(r) })
+	}
+	if err := group.Wait(); err != nil {
+		return nil, nil, err
+	}
 	for _, r := range rows {
 		for _, k := range r.rankings {
-			if r.bad != nil || k.failure != "" || k.sort.Window() == nil {
-				continue
+			if r.bad == nil && k.next != nil {
+				round, lists = append(round, k), append(lists, *k.next)
+				k.next = nil
 			}
-			prompt, err := j.Fitter.Fit(r.prepared, k.sort.Window())
-			if errors.As(err, &r.bad) && j.SkipBad {
-				continue
-			}
-			if err != nil {
-				return nil, nil, err
-			}
-			for _, i := range prompt.Cut {
-				r.cut[i] = true
-			}
-			round, lists = append(round, k), append(lists, List{prompt.Text, len(k.sort.Window())})
 		}
 	}
 	return round, lists, nil
+}
+
+// fit makes the prompts of a row's next windows, where they are not made yet.
+func (j *Job) fit(r *row) error {
+	for _, k := range r.rankings {
+		if r.bad != nil || k.failure != "" || k.next != nil || k.sort.Window() == nil {
+			continue
+		}
+		prompt, err := j.Fitter.Fit(r.prepared, k.sort.Window())
+		if errors.As(err, &r.bad) && j.SkipBad {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		for _, i := range prompt.Cut {
+			r.cut[i] = true
+		}
+		k.next = &List{prompt.Text, prompt.Tokens, len(k.sort.Window())}
+	}
+	return nil
 }
 
 // apply takes what the teacher made of the ranking's window. One window without a

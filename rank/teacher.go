@@ -12,8 +12,9 @@ import (
 
 // List is what a teacher is shown: a prompt with N numbered passages.
 type List struct {
-	Text string
-	N    int
+	Text   string
+	Tokens []int32 // of the prompt, with all that a local model wants round it
+	N      int
 }
 
 // Reading is the ranking that a teacher gave a list.
@@ -35,9 +36,7 @@ type Teacher interface {
 // Local is a teacher that runs here.
 type Local struct {
 	Generator *model.Generator
-	// Frame returns the tokens of a prompt, with all that the model wants round it.
-	Frame func(text string) ([]int32, error)
-	Seed  uint64 // of sampling
+	Seed      uint64 // of sampling
 
 	Grammar *Grammar // nil for free decoding, which needs the following
 	Decode  func(ids []int32) (string, error)
@@ -52,11 +51,7 @@ type Local struct {
 func (l *Local) Rank(ctx context.Context, lists []List) ([]Reading, error) {
 	prompts := make([]model.Prompt, len(lists))
 	for i, list := range lists {
-		ids, err := l.Frame(list.Text)
-		if err != nil {
-			return nil, err
-		}
-		prompts[i] = model.Prompt{Tokens: ids, MaxNew: l.MaxNew, Seed: l.seed(list)}
+		prompts[i] = model.Prompt{Tokens: list.Tokens, MaxNew: l.MaxNew, Seed: l.seed(list)}
 		if l.Grammar != nil {
 			prompts[i].Guide, prompts[i].MaxNew = l.Grammar.Guide(list.N), l.Grammar.Room(list.N)
 		} else {

@@ -31,7 +31,7 @@ func TestConstrainedRankingsAreWhole(t *testing.T) {
 		var lists []List
 		for i := range 500 {
 			n := 2 + i%19
-			lists = append(lists, List{Text: fmt.Sprintf("%d %d\n", first, i), N: n})
+			lists = append(lists, list(fmt.Sprintf("%d %d\n", first, i), n))
 		}
 		readings, err := l.Rank(t.Context(), lists)
 		require.NoError(t, err)
@@ -96,7 +96,7 @@ func TestFreeDecoding(t *testing.T) {
 		if c.change != nil {
 			c.change(l)
 		}
-		got := rankOne(t, l, List{Text: "p", N: 3})
+		got := rankOne(t, l, list("p", 3))
 		require.Equal(t, Reading{Ranking: c.want, Mass: 1, Text: c.text, Full: got.Full}, got, c.name)
 		require.Equal(t, c.forwards, model.forwards, c.name)
 	}
@@ -129,9 +129,9 @@ func TestFreeRepairsAreCounted(t *testing.T) {
 // The text's end is not part of a ranking, and stops no grammar.
 func TestStopTokens(t *testing.T) {
 	model := says("[2]")
-	got := rankOne(t, free(model), List{Text: "p", N: 3})
+	got := rankOne(t, free(model), list("p", 3))
 	require.Equal(t, "[2]", got.Text)
-	got = rankOne(t, constrained(t, model, 0), List{Text: "p", N: 3})
+	got = rankOne(t, constrained(t, model, 0), list("p", 3))
 	require.Equal(t, []int{2, 0, 1}, got.Order, "the lowest of those the model likes alike")
 }
 
@@ -139,7 +139,7 @@ func TestStopTokens(t *testing.T) {
 func TestLocalRanksListsApart(t *testing.T) {
 	for _, l := range []*Local{free(rambler()), constrained(t, toyLM(), 0)} {
 		l.Generator.Sampling, l.Seed, l.MaxNew = model.Sampling{Temperature: 20}, 7, 40
-		lists := []List{{"one", 3}, {"two, longer", 5}, {"three", 2}, {"one", 3}}
+		lists := []List{list("one", 3), list("two, longer", 5), list("three", 2), list("one", 3)}
 		together, err := l.Rank(t.Context(), lists)
 		require.NoError(t, err)
 		for i, list := range lists {
@@ -159,7 +159,7 @@ func TestLocalSeedsDiffer(t *testing.T) {
 	l.Generator.Sampling.Temperature = 1
 	var lists []List
 	for i := range 30 {
-		lists = append(lists, List{fmt.Sprint(i), 9})
+		lists = append(lists, list(fmt.Sprint(i), 9))
 	}
 	readings, err := l.Rank(t.Context(), lists)
 	require.NoError(t, err)
@@ -172,7 +172,7 @@ func TestLocalSeedsDiffer(t *testing.T) {
 
 // A list whose logits are not finite has no ranking, and the others have theirs.
 func TestLocalNotFinite(t *testing.T) {
-	lists := []List{{"one", 3}, {"two ~", 3}, {"three", 3}}
+	lists := []List{list("one", 3), list("two ~", 3), list("three", 3)}
 	for name, of := range map[string]func(f model.Forwarder) *Local{
 		"free":        free,
 		"constrained": func(f model.Forwarder) *Local { return constrained(t, f, 0) },
@@ -187,28 +187,22 @@ func TestLocalNotFinite(t *testing.T) {
 	}
 }
 
-// What befalls the frame or the tokenizer ends the run.
+// What befalls the tokenizer ends the run.
 func TestLocalErrors(t *testing.T) {
 	broken := errors.New("want a tokenizer, got none")
 	lm := toyLM()
 	l := free(lm)
 	l.Decode = func([]int32) (string, error) { return "", broken }
-	_, err := l.Rank(t.Context(), []List{{"p", 2}})
+	_, err := l.Rank(t.Context(), []List{list("p", 2)})
 	require.Equal(t, broken, err)
 	require.Len(t, lm.Batches, 1, "and at once")
-	lm = toyLM()
-	l = constrained(t, lm, 0)
-	l.Frame = func(string) ([]int32, error) { return nil, broken }
-	_, err = l.Rank(t.Context(), []List{{"p", 2}})
-	require.Equal(t, broken, err)
-	require.Empty(t, lm.Batches)
 }
 
 // A grammar asks for choices alone: a list of three takes two forwards, and one
 // more token than those is never read.
 func TestConstrainedForwards(t *testing.T) {
 	model := says("[2] > [0]")
-	rankOne(t, constrained(t, model, 0), List{Text: "p", N: 3})
+	rankOne(t, constrained(t, model, 0), list("p", 3))
 	require.Equal(t, 3, model.forwards, "at the bracket, and at two choices")
 	model = says("[2] > [0]")
 	l := constrained(t, model, 0)

@@ -112,9 +112,9 @@ func (f *rankFlags) remote(r *ranking) (rankTeacher, error) {
 			return nil, err
 		}
 	}
-	r.job.Fitter.Count = func(prompt string) (int, error) {
+	r.job.Fitter.Frame = func(prompt string) ([]int32, error) {
 		enc, err := r.job.Tokenizer.Encode(prompt, true)
-		return len(enc.IDs), err
+		return enc.IDs, err
 	}
 	return out, nil
 }

@@ -90,7 +90,7 @@ func (l *localRanker) name() string     { return l.files.Name }
 func (l *localRanker) provider() string { return string(l.info.Provider) }
 
 func (l *localRanker) show(prompt string) (string, error) {
-	ids, err := l.local.Frame(prompt)
+	ids, err := l.ranking.job.Fitter.Frame(prompt)
 	if err != nil {
 		return "", err
 	}
@@ -113,7 +113,7 @@ func (l *localRanker) prepare() error {
 	if err != nil {
 		return err
 	}
-	l.local.Frame, l.local.Opening = frame.tokens, frame.opening()
+	l.local.Opening = frame.opening()
 	if l.stops, err = hf.LoadStops(l.files, l.tokenizer, l.settings); err != nil {
 		return err
 	}
@@ -136,10 +136,7 @@ func (l *localRanker) prepare() error {
 		return err
 	}
 	job.Teacher, job.Tokenizer = l.local, l.tokenizer
-	job.Fitter.Count = func(prompt string) (int, error) {
-		ids, err := frame.tokens(prompt)
-		return len(ids), err
-	}
+	job.Fitter.Frame = frame.tokens
 	return nil
 }
 
