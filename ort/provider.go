@@ -76,7 +76,8 @@ func cudaSession(src source, in, out []string, opts Options) (*onnx.DynamicAdvan
 // only its error holds the loader's reason.
 //
 // The arena grows by what is asked: by powers of two, a batch that does not fit
-// would double it. cuDNN is left on: the library loads it when an operator asks
+// would double it. TF32 is off: it would cut fp32 to ten bits, also in the tail of
+// a 16-bit model that makes its log-probabilities exact. cuDNN is left on: the library loads it when an operator asks
 // first, and sums of integers, as GroupQueryAttention graphs make of the mask, ask.
 func appendCUDA(so *onnx.SessionOptions, opts Options) error {
 	restore := saveSignals()
@@ -89,6 +90,7 @@ func appendCUDA(so *onnx.SessionOptions, opts Options) error {
 	settings := map[string]string{
 		"device_id":             strconv.Itoa(opts.Device),
 		"arena_extend_strategy": "kSameAsRequested",
+		"use_tf32":              "0",
 	}
 	if opts.MemoryLimit > 0 {
 		settings["gpu_mem_limit"] = strconv.FormatInt(opts.MemoryLimit, 10)
