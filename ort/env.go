@@ -70,8 +70,8 @@ func Unload() error {
 // model.ErrOutOfMemory in its chain.
 func cleanError(err error) error {
 	text := cleanText(err.Error())
-	if saysOutOfMemory(text) {
-		return &memoryError{text}
+	if err := memoryError(text); err != nil {
+		return err
 	}
 	return errors.New(text)
 }

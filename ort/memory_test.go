@@ -39,7 +39,7 @@ func TestOutOfMemory(t *testing.T) {
 		return lm.run(context.Background(), huge(), past, []onnx.Value{out})
 	})
 	require.ErrorIs(t, err, model.ErrOutOfMemory)
-	require.ErrorContains(t, err, "ailed to allocate memory for requested buffer of size")
+	require.ErrorContains(t, err, "out of memory: failed to allocate memory for requested buffer of size")
 
 	for range 2 {
 		require.NoError(t, lm.Reopen(context.Background()))
@@ -50,18 +50,22 @@ func TestOutOfMemory(t *testing.T) {
 
 // The words of CUDA and of its libraries, as ONNX Runtime passes them on.
 func TestOutOfMemoryWords(t *testing.T) {
-	for text, want := range map[string]bool{
-		"Non-zero status code returned while running MatMul node. Name:'/lm_head/MatMul' Status Message: /onnxruntime_src/onnxruntime/core/framework/bfc_arena.cc:376 void* onnxruntime::BFCArena::AllocateRawInternal(size_t, bool, onnxruntime::Stream*) Failed to allocate memory for requested buffer of size 1258291200": true,
-		"Status Message: Available memory of 1024 is smaller than requested bytes of 4096":                                                                   true,
-		"CUDA failure 2: out of memory ; GPU=0 ; hostname=h ; file=/onnxruntime_src/onnxruntime/core/providers/cuda/cuda_allocator.cc ; line=1 ; expr=f(); ": true,
-		"CUBLAS failure 3: CUBLAS_STATUS_ALLOC_FAILED ; GPU=0 ; hostname=h ; file=cuda_stream_handle.cc ; line=1 ; expr=cublasCreate(&h); ":                  true,
-		"std::bad_alloc": true,
-		"CUDA failure 100: no CUDA-capable device is detected ; GPU=-1": false,
-		"Invalid input name: x": false,
+	for text, want := range map[string]string{
+		"Non-zero status code returned while running MatMul node. Name:'/lm_head/MatMul' Status Message: /onnxruntime_src/onnxruntime/core/framework/bfc_arena.cc:376 void* onnxruntime::BFCArena::AllocateRawInternal(size_t, bool, onnxruntime::Stream*) Failed to allocate memory for requested buffer of size 1258291200\n": "out of memory: failed to allocate memory for requested buffer of size 1258291200",
+		"Status Message: Available memory of 1024 is smaller than requested bytes of 4096":                                                                   "out of memory: is smaller than requested bytes of 4096",
+		"CUDA failure 2: out of memory ; GPU=0 ; hostname=h ; file=/onnxruntime_src/onnxruntime/core/providers/cuda/cuda_allocator.cc ; line=1 ; expr=f(); ": "out of memory",
+		"CUBLAS failure 3: CUBLAS_STATUS_ALLOC_FAILED ; GPU=0 ; hostname=h ; file=cuda_stream_handle.cc ; line=1 ; expr=cublasCreate(&h); ":                  "out of memory: cublas_status_alloc_failed",
+		"std::bad_alloc": "out of memory: bad_alloc",
 	} {
 		err := cleanError(errors.New(text))
-		require.Equal(t, want, errors.Is(err, model.ErrOutOfMemory), text)
+		require.ErrorIs(t, err, model.ErrOutOfMemory)
+		require.EqualError(t, err, want)
+		require.Equal(t, err, cudaReason(err), "CUDA did start")
 	}
+	none := cleanError(errors.New("CUDA failure 100: no CUDA-capable device is detected ; GPU=-1"))
+	require.NotErrorIs(t, none, model.ErrOutOfMemory)
+	require.ErrorIs(t, cudaReason(none), ErrCUDA)
+	require.NotErrorIs(t, cudaReason(cleanError(errors.New("Invalid input name: x"))), ErrCUDA)
 }
 
 // A buffer that cannot be had is an error, and not the end of the process.

@@ -1,16 +1,11 @@
 package ort
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/ortscore/ortscore/model"
 )
-
-// memoryError is an error of ONNX Runtime that says that memory ran out.
-type memoryError struct{ text string }
-
-func (e *memoryError) Error() string { return e.text }
-func (e *memoryError) Unwrap() error { return model.ErrOutOfMemory }
 
 // outOfMemory is how ONNX Runtime 1.31 and CUDA say that memory ran out, in lower
 // case. The arena's words are in core/framework/bfc_arena.cc: for a device that
@@ -18,7 +13,7 @@ func (e *memoryError) Unwrap() error { return model.ErrOutOfMemory }
 // take memory of their own, beside the arena.
 var outOfMemory = []string{
 	"failed to allocate memory for requested buffer",
-	"is smaller than requested bytes of",
+	"is smaller than requested bytes of", // available memory of N
 	"failed to find a free memory block",
 	"failed to allocate external initializer buffer",
 	"bad_alloc",
@@ -28,12 +23,21 @@ var outOfMemory = []string{
 	"cudnn_status_alloc_failed",
 }
 
-func saysOutOfMemory(text string) bool {
-	text = strings.ToLower(text)
-	for _, part := range outOfMemory {
-		if strings.Contains(text, part) {
-			return true
+// memoryError makes an error of a text that says that memory ran out, with
+// model.ErrOutOfMemory in its chain and the words that say so; nil for another.
+func memoryError(text string) error {
+	lower := strings.ToLower(text)
+	for _, words := range outOfMemory {
+		at := strings.Index(lower, words)
+		if at < 0 {
+			continue
 		}
+		// After CUDA's words come its device, the machine's name and a line of C++.
+		reason, _, _ := strings.Cut(lower[at:], " ; ")
+		if words == model.ErrOutOfMemory.Error() {
+			return model.ErrOutOfMemory
+		}
+		return fmt.Errorf("%w: %s", model.ErrOutOfMemory, reason)
 	}
-	return false
+	return nil
 }
