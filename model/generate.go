@@ -3,6 +3,7 @@ package model
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 )
@@ -19,6 +20,10 @@ type Generator struct {
 
 	// OnStep, if set, is called after each forward, on the caller's goroutine.
 	OnStep func(StepStats)
+
+	// OnShrink, if set, is called on the same goroutine each time that memory ran
+	// out, with the smaller Limits of what follows, calls after this one included.
+	OnShrink func(Limits)
 }
 
 // Prompt is a text to go on from.
@@ -65,6 +70,9 @@ type StepStats struct {
 
 // Generate writes on from the prompts and returns the texts in their order. A
 // text depends on its own prompt, not on the rows beside it.
+//
+// Where memory runs out and the Decoder is a Reopener, it goes on with half the
+// rows: texts under way begin anew. With a single row the error stands.
 func (g *Generator) Generate(ctx context.Context, prompts []Prompt) ([]Generated, error) {
 	for i, p := range prompts {
 		if len(p.Tokens) == 0 || p.MaxNew < 1 {
@@ -77,9 +85,13 @@ func (g *Generator) Generate(ctx context.Context, prompts []Prompt) ([]Generated
 	for i, p := range prompts {
 		run.queue = append(run.queue, newWriter(g, i, p))
 	}
-	slices.SortStableFunc(run.queue, func(a, b *writer) int { return cmp.Compare(len(b.prompt.Tokens), len(a.prompt.Tokens)) })
+	run.sort()
 	for len(run.queue) > 0 || run.live > 0 {
-		if err := run.turn(ctx); err != nil {
+		err := run.turn(ctx)
+		if errors.Is(err, ErrOutOfMemory) {
+			err = run.shrink(ctx, err)
+		}
+		if err != nil {
 			return nil, err
 		}
 	}
@@ -95,6 +107,13 @@ type generation struct {
 	capacity int       // tokens that a row of the cache has room for
 	live     int
 	out      []Generated
+}
+
+// sort puts the longest prompts first, and those of one length in their order.
+func (g *generation) sort() {
+	slices.SortFunc(g.queue, func(a, b *writer) int {
+		return cmp.Or(cmp.Compare(len(b.prompt.Tokens), len(a.prompt.Tokens)), cmp.Compare(a.index, b.index))
+	})
 }
 
 // turn fills free rows, where it is time to, and takes one step.
@@ -171,10 +190,11 @@ func (g *generation) fill(ctx context.Context) error {
 		for n < len(g.queue) && first+n < len(g.rows) && g.rows[first+n] == nil && (n+1)*width <= g.Limits.Tokens {
 			n++
 		}
-		if err := g.prefill(ctx, first, g.queue[:n]); err != nil {
+		group := g.queue[:n]
+		g.queue = g.queue[n:]
+		if err := g.prefill(ctx, first, group); err != nil {
 			return err
 		}
-		g.queue = g.queue[n:]
 		first += n
 	}
 	return nil

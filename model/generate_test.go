@@ -121,6 +121,7 @@ func (w *waltz) Allowed() []int32 {
 }
 
 func (w *waltz) Accept(int32) { w.at++ }
+func (w *waltz) Reset()       { w.at = 0 }
 
 func TestGenerateFollowsAGuide(t *testing.T) {
 	guide := func(i int) model.Guide { return &waltz{n: 1 + i%4} }
@@ -283,6 +284,7 @@ type beyond struct{}
 
 func (beyond) Allowed() []int32 { return []int32{1, vocab} }
 func (beyond) Accept(int32)     {}
+func (beyond) Reset()           {}
 
 func TestGenerateStopsAtAnError(t *testing.T) {
 	broken := errors.New("broken")

@@ -7,6 +7,8 @@ type Guide interface {
 	Allowed() []int32
 	// Accept moves on by a token, one of those allowed.
 	Accept(id int32)
+	// Reset goes back to the beginning.
+	Reset()
 }
 
 // Choice is a place where a row's next token was looked at.

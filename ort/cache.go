@@ -84,7 +84,11 @@ func (c *inPlace) reset(rows, _, capacity int) (err error) {
 
 func (c *inPlace) length(row int) int { return c.lens[row] }
 func (c *inPlace) drop(row int)       { c.lens[row] = 0 }
-func (c *inPlace) free()              { release(c.buffers) }
+
+func (c *inPlace) free() {
+	release(c.buffers)
+	c.buffers = nil
+}
 
 func (c *inPlace) past(first, n int) int {
 	longest := 0
@@ -151,6 +155,7 @@ func (c *growing) drop(int) {}
 func (c *growing) free() {
 	release(c.now)
 	release(c.then)
+	c.now, c.then = nil, nil
 }
 
 func (c *growing) values(first int, f *forward) (past, present []onnx.Value, err error) {

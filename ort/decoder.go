@@ -16,7 +16,9 @@ import (
 // at a time.
 type Decoder interface {
 	model.Decoder
+	model.Reopener
 	Info() Info
+	FreeMemory() (bytes int64, err error)
 	Close() error
 }
 
@@ -45,7 +47,7 @@ func OpenDecoder(ctx context.Context, path string, opts Options) (Decoder, error
 				return nil, nil, err
 			}
 		}
-		if err := d.begin(path, opts); err != nil {
+		if err := d.begin(); err != nil {
 			return nil, nil, err
 		}
 		return d, &d.info, tried(ctx, path, d, d.probe)
@@ -83,7 +85,6 @@ func openRecomputing(ctx context.Context, path string, opts Options, reason stri
 // cached is a Decoder whose cache lies where the model runs.
 type cached struct {
 	session
-	memory *memory
 	cache  cache
 	traits model.Traits
 }
@@ -106,26 +107,17 @@ type cache interface {
 	free()
 }
 
-func (d *cached) begin(path string, opts Options) error {
-	if err := d.start(path, opts, true); err != nil {
+func (d *cached) begin() error {
+	if err := d.start(true); err != nil {
 		return err
 	}
-	var err error
-	if d.memory, err = newMemory(d.session.session, d.info.Provider, opts.Device); err != nil {
-		_ = d.session.Close()
-		return fmt.Errorf("%s: %w", path, err)
-	}
 	c := d.info.Convention
-	shape := cacheShape{memory: d.memory, typ: c.Past[0].Type, tensors: len(c.Past), heads: d.info.KVHeads, headDim: d.info.HeadDim}
-	d.info.CacheToken = shape.bytes(1, 1) * len(c.Past)
-	if c.InPlace(d.info.Graph) {
-		d.cache, d.info.Cache = &inPlace{cacheShape: shape}, CacheInPlace
+	d.newCache()
+	if d.info.Cache == CacheInPlace {
 		// With a past, the operator takes several tokens of one row alone.
 		d.traits = model.Traits{ChunkRows: 1, Refill: true}
 		return nil
 	}
-	d.cache, d.info.Cache = &growing{cacheShape: shape}, CacheCopied
-	d.info.CacheToken *= 2
 	d.traits = model.Traits{ChunkRows: math.MaxInt}
 	if c.PositionIDs == "" || c.AttentionMask == "" {
 		// Such a graph counts positions itself, from the width of what it is given:
@@ -135,14 +127,34 @@ func (d *cached) begin(path string, opts Options) error {
 	return nil
 }
 
+// newCache makes the cache, without rows, in the session's memory.
+func (d *cached) newCache() {
+	c := d.info.Convention
+	shape := cacheShape{memory: d.memory, typ: c.Past[0].Type, tensors: len(c.Past), heads: d.info.KVHeads, headDim: d.info.HeadDim}
+	d.info.CacheToken = shape.bytes(1, 1) * len(c.Past)
+	if c.InPlace(d.info.Graph) {
+		d.cache, d.info.Cache = &inPlace{cacheShape: shape}, CacheInPlace
+		return
+	}
+	d.cache, d.info.Cache = &growing{cacheShape: shape}, CacheCopied
+	d.info.CacheToken *= 2
+	d.grows = true
+}
+
 // Close releases the cache and the session.
 func (d *cached) Close() error {
-	if d.session.session == nil {
-		return nil
-	}
 	d.cache.free()
-	d.memory.close()
 	return d.session.Close()
+}
+
+// Reopen implements model.Reopener.
+func (d *cached) Reopen(ctx context.Context) error {
+	d.cache.free()
+	if err := d.reopen(ctx); err != nil {
+		return err
+	}
+	d.newCache()
+	return nil
 }
 
 // Traits implements model.Decoder.

@@ -4,16 +4,9 @@ package ort
 #cgo LDFLAGS: -ldl
 #include <dlfcn.h>
 #include <stdlib.h>
-#include "onnxruntime_c_api.h"
+#include "status.h"
 
-// Each function returns NULL, or an error's text that the caller frees.
-
-static char *text(const OrtApi *api, OrtStatus *status) {
-	if (status == NULL) return NULL;
-	char *copy = strdup(api->GetErrorMessage(status));
-	api->ReleaseStatus(status);
-	return copy;
-}
+// Each function that returns a text returns NULL for success; the caller frees it.
 
 static char *open_api(const char *library, const OrtApi **api) {
 	void *handle = dlopen(library, RTLD_LAZY | RTLD_NOLOAD);
@@ -41,19 +34,18 @@ static void close_allocator(const OrtApi *api, OrtMemoryInfo *info, OrtAllocator
 	api->ReleaseMemoryInfo(info);
 }
 
-// Reserve goes round the arena, which would round a large block up to a power of
-// two and keep it for good.
-static char *alloc(const OrtApi *api, OrtAllocator *allocator, size_t size, void **out) {
-	if (allocator->version >= 18 && allocator->Reserve != NULL) {
-		*out = allocator->Reserve(allocator, size);
-		return *out == NULL ? strdup("out of memory") : NULL;
-	}
-	return text(api, api->AllocatorAlloc(allocator, size, out));
+static char *shrink(const OrtApi *api, OrtAllocator *allocator) {
+	return allocator->Shrink == NULL ? NULL : text(api, allocator->Shrink(allocator));
 }
 
-static void release(const OrtApi *api, OrtAllocator *allocator, void *p) {
-	OrtStatus *status = api->AllocatorFree(allocator, p);
-	if (status != NULL) api->ReleaseStatus(status);
+static char *in_use(const OrtApi *api, const OrtAllocator *allocator, long long *bytes) {
+	OrtKeyValuePairs *stats = NULL;
+	OrtStatus *status = api->AllocatorGetStats(allocator, &stats);
+	if (status != NULL) return text(api, status);
+	const char *value = api->GetKeyValue(stats, "InUse");
+	*bytes = value == NULL ? 0 : atoll(value);
+	api->ReleaseKeyValuePairs(stats);
+	return NULL;
 }
 
 static char *view(const OrtApi *api, const OrtMemoryInfo *info, void *p, size_t size,
@@ -73,37 +65,52 @@ import (
 
 	onnx "github.com/yalue/onnxruntime_go"
 
+	"github.com/ortscore/ortscore/model"
 	"github.com/ortscore/ortscore/model/graph"
 )
 
-// memory makes buffers where a session computes: what stays there between runs
-// is never copied to the host. The binding has none of this; see internals.
+// memory is the memory of the device that a session computes on: buffers there,
+// which are never copied to the host between runs, and the arena that ONNX Runtime
+// keeps for its tensors. The binding has none of this; see internals.
 type memory struct {
 	api       *C.OrtApi
 	info      *C.OrtMemoryInfo
-	allocator *C.OrtAllocator
+	allocator *C.OrtAllocator // of the session's arena
+	cuda      *cudart         // nil on the cpu
 }
 
 func newMemory(session *onnx.DynamicAdvancedSession, provider Provider, device int) (*memory, error) {
-	library := C.CString(loaded.Place.Path)
-	defer C.free(unsafe.Pointer(library))
-	m := &memory{}
-	if err := failure(C.open_api(library, &m.api)); err != nil {
+	m, name := &memory{}, "Cpu"
+	var err error
+	if m.api, err = ortAPI(); err != nil {
 		return nil, err
 	}
 	s, err := sessionPointer(session)
 	if err != nil {
 		return nil, err
 	}
-	place := "Cpu"
 	if provider == CUDA {
-		place = "Cuda"
+		if m.cuda, err = openCudart(device); err != nil {
+			return nil, err
+		}
+		name = "Cuda"
 	} else {
 		device = 0
 	}
-	name := C.CString(place)
-	defer C.free(unsafe.Pointer(name))
-	return m, failure(C.open_allocator(m.api, (*C.OrtSession)(s), name, C.int(device), &m.info, &m.allocator))
+	place := C.CString(name)
+	defer C.free(unsafe.Pointer(place))
+	if err := failure(C.open_allocator(m.api, (*C.OrtSession)(s), place, C.int(device), &m.info, &m.allocator)); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+// ortAPI is the C API of the library that the binding has loaded.
+func ortAPI() (api *C.OrtApi, err error) {
+	library := C.CString(loaded.Place.Path)
+	defer C.free(unsafe.Pointer(library))
+	err = failure(C.open_api(library, &api))
+	return api, err
 }
 
 // failure makes an error of a C text, and frees it.
@@ -117,6 +124,16 @@ func failure(text *C.char) error {
 
 func (m *memory) close() { C.close_allocator(m.api, m.info, m.allocator) }
 
+// shrink has the arena give back what none of its tensors lie in.
+func (m *memory) shrink() error { return failure(C.shrink(m.api, m.allocator)) }
+
+// inUse is the bytes of the arena that tensors lie in, the weights among them.
+func (m *memory) inUse() (int64, error) {
+	var bytes C.longlong
+	err := failure(C.in_use(m.api, m.allocator, &bytes))
+	return int64(bytes), err
+}
+
 // buffer is a block of memory on the device.
 type buffer struct {
 	memory *memory
@@ -124,15 +141,33 @@ type buffer struct {
 	size   int // bytes
 }
 
+// alignment is what ONNX Runtime's kernels want on the cpu, in bytes.
+const alignment = 64
+
+// alloc takes a block from the device itself. The arena would keep it for good, so
+// that a cache that is made larger lay beside the old one; and the allocator's
+// Reserve, which goes round the arena, throws a C++ exception through C where
+// memory runs out, which ends the process.
 func (m *memory) alloc(size int) (*buffer, error) {
-	b := &buffer{memory: m, size: size}
-	if err := failure(C.alloc(m.api, m.allocator, C.size_t(size), &b.data)); err != nil {
+	b, err := &buffer{memory: m, size: size}, error(nil)
+	if m.cuda != nil {
+		b.data, err = m.cuda.alloc(size)
+	} else if C.posix_memalign(&b.data, alignment, C.size_t(max(size, 1))) != 0 {
+		err = model.ErrOutOfMemory
+	}
+	if err != nil {
 		return nil, fmt.Errorf("a cache buffer of %d bytes: %w", size, err)
 	}
 	return b, nil
 }
 
-func (b *buffer) free() { C.release(b.memory.api, b.memory.allocator, b.data) }
+func (b *buffer) free() {
+	if b.memory.cuda != nil {
+		b.memory.cuda.free(b.data)
+	} else {
+		C.free(b.data)
+	}
+}
 
 // view is a tensor over the buffer's bytes from offset on. It ends with Destroy,
 // the buffer's bytes do not.

@@ -66,9 +66,17 @@ func Unload() error {
 }
 
 // cleanError gives a binding's error the form of this project's: one line, lower
-// case, without the wrapper's own prefixes.
+// case, without the wrapper's own prefixes. One that says that memory ran out has
+// model.ErrOutOfMemory in its chain.
 func cleanError(err error) error {
-	text := err.Error()
+	text := cleanText(err.Error())
+	if err := memoryError(text); err != nil {
+		return err
+	}
+	return errors.New(text)
+}
+
+func cleanText(text string) string {
 	for _, prefix := range []string{
 		"Platform-specific initialization failed: ", "Error running network: ",
 		"Error creating C session from file: ", "Error creating session: ", "Error creating C session: ",
@@ -83,5 +91,5 @@ func cleanError(err error) error {
 	if len(text) > 1 && text[1] >= 'a' && text[1] <= 'z' {
 		text = strings.ToLower(text[:1]) + text[1:]
 	}
-	return errors.New(strings.TrimSuffix(text, "."))
+	return strings.TrimSuffix(text, ".")
 }

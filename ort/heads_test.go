@@ -107,9 +107,9 @@ func TestLogSoftmaxLosesNothing(t *testing.T) {
 func requireLastLogits(t *testing.T, name string, full *LM, b *model.Batch, limit float64) {
 	t.Helper()
 	var s session
-	require.NoError(t, s.read(headFile(name), Options{}))
+	require.NoError(t, s.read(headFile(name), Options{Threads: 1}))
 	require.NoError(t, s.rewrite(graph.Decoding))
-	require.NoError(t, s.start(headFile(name), Options{Threads: 1}, false))
+	require.NoError(t, s.start(false))
 	defer s.Close()
 	f := whole(b)
 	f.at = []place{{1, 2}, {0, 6}, {0, 0}}

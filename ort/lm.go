@@ -25,6 +25,10 @@ type Options struct {
 	// Graph says whether the graph may be rewritten.
 	Graph Graph
 
+	// MemoryLimit bounds the bytes that ONNX Runtime takes on the CUDA device for
+	// weights and a run's tensors, 0 for no bound. A Decoder's cache lies beside it.
+	MemoryLimit int64
+
 	// KVHeads, HeadDim and Vocab come from config.json. They are used only where
 	// the graph leaves the dimension open; 0 is unknown.
 	KVHeads, HeadDim, Vocab int
@@ -78,7 +82,11 @@ type LM struct {
 // hours later. The graph is rewritten for scoring; where that fails it runs as it
 // is, and a note says why.
 func Open(ctx context.Context, path string, opts Options) (*LM, error) {
-	return openLM(ctx, path, opts, graph.Scoring)
+	form := graph.Scoring
+	if opts.Provider == CUDA || opts.Provider == Auto {
+		form = graph.ScoringPresent
+	}
+	return openLM(ctx, path, opts, form)
 }
 
 func openLM(ctx context.Context, path string, opts Options, form graph.Form) (*LM, error) {
@@ -93,7 +101,7 @@ func openLM(ctx context.Context, path string, opts Options, form graph.Form) (*L
 				return nil, nil, err
 			}
 		}
-		return lm, &lm.info, lm.open(ctx, path, opts)
+		return lm, &lm.info, lm.open(ctx)
 	})
 }
 
@@ -106,7 +114,8 @@ func rewrittenFirst[T any](ctx context.Context, opts Options, open func(rewritte
 		if err == nil {
 			return m, nil
 		}
-		if ctx.Err() != nil || errors.Is(err, ErrCUDA) {
+		// The graph as it is takes more memory, and no other provider.
+		if ctx.Err() != nil || errors.Is(err, ErrCUDA) || errors.Is(err, model.ErrOutOfMemory) {
 			return none, err
 		}
 		notes = append(notes, "the graph gives the logits of every position, which is slower: "+err.Error())
@@ -120,15 +129,18 @@ func rewrittenFirst[T any](ctx context.Context, opts Options, open func(rewritte
 }
 
 // open makes the session and tries it.
-func (lm *LM) open(ctx context.Context, path string, opts Options) error {
-	if err := lm.start(path, opts, false); err != nil {
+func (lm *LM) open(ctx context.Context) error {
+	if err := lm.start(false); err != nil {
 		return err
 	}
 	for _, past := range lm.past() {
 		lm.empty = append(lm.empty, emptyPast(past.Type, lm.info.KVHeads, lm.info.HeadDim))
 	}
-	return tried(ctx, path, lm, lm.probe)
+	return tried(ctx, lm.source.path, lm, lm.probe)
 }
+
+// Reopen implements model.Reopener.
+func (lm *LM) Reopen(ctx context.Context) error { return lm.reopen(ctx) }
 
 // Forward implements model.Forwarder, for a graph that was not rewritten.
 func (lm *LM) Forward(ctx context.Context, b *model.Batch) (logits *model.Logits, err error) {

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	onnx "github.com/yalue/onnxruntime_go"
+
+	"github.com/ortscore/ortscore/model"
 )
 
 // Provider is the hardware that runs the graph.
@@ -46,32 +48,38 @@ func cpuSession(src source, in, out []string, opts Options) (*onnx.DynamicAdvanc
 	return open(src, in, out, opts, nil)
 }
 
-// cudaSession opens the graph on CUDA. Nodes that ONNX Runtime puts on the CPU
-// all the same are first forbidden, then, where the graph cannot do without
-// them, allowed and reported.
+// cudaSession opens the graph on CUDA, and says which of its nodes ONNX Runtime
+// puts on the cpu all the same: the arithmetic of shapes, as a rule, and whatever
+// the provider has no kernel for.
 func cudaSession(src source, in, out []string, opts Options) (*onnx.DynamicAdvancedSession, []string, error) {
-	for _, fallback := range []bool{false, true} {
-		s, err := open(src, in, out, opts, func(so *onnx.SessionOptions) error {
-			if !fallback {
-				if err := so.AddSessionConfigEntry("session.disable_cpu_ep_fallback", "1"); err != nil {
-					return err
-				}
-			}
-			return appendCUDA(so, opts.Device)
-		})
-		if err == nil && fallback {
-			return s, []string{"some nodes of the graph run on the cpu (shape arithmetic, as a rule)"}, nil
+	s, err := open(src, in, out, opts, func(so *onnx.SessionOptions) error {
+		if err := so.AddSessionConfigEntry(recordAssignment, "1"); err != nil {
+			return err
 		}
-		if err == nil || fallback || !strings.Contains(err.Error(), "fallback") {
-			return s, nil, err
-		}
+		return appendCUDA(so, opts)
+	})
+	if err != nil {
+		return nil, nil, cudaReason(err)
 	}
-	panic("unreachable")
+	nodes, err := assignments(s)
+	if err != nil {
+		_ = s.Destroy()
+		return nil, nil, err
+	}
+	if note := nodes.onCPU(); note != "" {
+		return s, []string{note}, nil
+	}
+	return s, nil, nil
 }
 
 // appendCUDA puts the CUDA provider first. Update comes before Append because
 // only its error holds the loader's reason.
-func appendCUDA(so *onnx.SessionOptions, device int) error {
+//
+// The arena grows by what is asked: by powers of two, a batch that does not fit
+// would double it. TF32 is off: it would cut fp32 to ten bits, also in the tail of
+// a 16-bit model that makes its log-probabilities exact. cuDNN is left on: the library loads it when an operator asks
+// first, and sums of integers, as GroupQueryAttention graphs make of the mask, ask.
+func appendCUDA(so *onnx.SessionOptions, opts Options) error {
 	restore := saveSignals()
 	defer restore()
 	cuda, err := onnx.NewCUDAProviderOptions()
@@ -79,10 +87,15 @@ func appendCUDA(so *onnx.SessionOptions, device int) error {
 		return cudaError(err)
 	}
 	defer cuda.Destroy()
-	err = cuda.Update(map[string]string{
-		"device_id":             strconv.Itoa(device),
+	settings := map[string]string{
+		"device_id":             strconv.Itoa(opts.Device),
 		"arena_extend_strategy": "kSameAsRequested",
-	})
+		"use_tf32":              "0",
+	}
+	if opts.MemoryLimit > 0 {
+		settings["gpu_mem_limit"] = strconv.FormatInt(opts.MemoryLimit, 10)
+	}
+	err = cuda.Update(settings)
 	if err == nil {
 		err = so.AppendExecutionProviderCUDA(cuda)
 	}
@@ -99,6 +112,22 @@ func cudaError(err error) error {
 	return fmt.Errorf("%w: %w", ErrCUDA, cleanError(err))
 }
 
+// cudaReason puts ErrCUDA before errors of CUDA and its libraries that a session
+// or its first run shows: no device, a driver that is too old, no cuDNN. Another
+// graph would not help there.
+func cudaReason(err error) error {
+	if errors.Is(err, ErrCUDA) || errors.Is(err, model.ErrOutOfMemory) {
+		return err
+	}
+	text := strings.ToLower(err.Error())
+	for _, part := range []string{"cuda failure", "cuda error", "cublas failure", "cudnn failure", "cudnn is unavailable", "a cudnn handle is required"} {
+		if strings.Contains(text, part) {
+			return cudaError(err)
+		}
+	}
+	return err
+}
+
 // identity is a graph of one Identity node, from x to y, float [1], made with
 // onnx.helper. It stands in for a model where only the provider is tried.
 //
@@ -113,7 +142,7 @@ func CheckCUDA(device int) error {
 		return cleanError(err)
 	}
 	defer so.Destroy()
-	if err := appendCUDA(so, device); err != nil {
+	if err := appendCUDA(so, Options{Device: device}); err != nil {
 		return err
 	}
 	restore := saveSignals()

@@ -15,12 +15,21 @@ import (
 // but the cache.
 type session struct {
 	session *onnx.DynamicAdvancedSession
+	memory  *memory
+	opts    Options
+	in, to  []string // names of the inputs and outputs, the cache's last
 	inputs  []inputMaker
 	out     output
 	info    Info
-	// rewritten is the graph that runs, nil where it is the file's own.
+	// rewritten is the graph that runs, in the given form; nil where it is the
+	// file's own.
 	rewritten *graph.Rewritten
+	form      graph.Form
 	source    source
+
+	ran     bool // a first time
+	grows   bool // the graph's own tensors grow with what the cache holds
+	largest demand
 }
 
 // read reads the graph at path and settles what its inputs and outputs are.
@@ -32,7 +41,7 @@ func (s *session) read(path string, opts Options) error {
 	conv, err := graph.Detect(g, opts.IOMap)
 	if err == nil {
 		s.info = Info{Graph: g, Convention: conv, Form: FullLogits}
-		s.source = source{path: path}
+		s.opts, s.source = opts, source{path: path}
 		err = s.sizes(opts)
 	}
 	if err != nil {
@@ -50,6 +59,7 @@ func (s *session) rewrite(form graph.Form) error {
 	if s.rewritten, err = graph.Rewrite(s.source.path, s.info.Convention, form, locations); err != nil {
 		return err
 	}
+	s.form = form
 	s.source.data, s.source.folder = s.rewritten.Data, folder
 	s.rewritten.Data = nil // the session needs it, and no one after
 	switch {
@@ -66,9 +76,6 @@ func (s *session) rewrite(form graph.Form) error {
 // tried runs the first probe of what was opened at path, and closes it where that
 // fails.
 func tried(ctx context.Context, path string, opened io.Closer, probe func(context.Context) error) error {
-	// A provider may start threads and handlers as late as its first run.
-	restore := saveSignals()
-	defer restore()
 	err := probe(ctx)
 	if err == nil {
 		return nil
@@ -77,7 +84,7 @@ func tried(ctx context.Context, path string, opened io.Closer, probe func(contex
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	return fmt.Errorf("%s: %w", path, err)
+	return fmt.Errorf("%s: %w", path, cudaReason(err))
 }
 
 // Info describes the session.
@@ -85,6 +92,10 @@ func (s *session) Info() Info { return s.info }
 
 // Close releases the session.
 func (s *session) Close() error {
+	if s.memory != nil {
+		s.memory.close()
+		s.memory = nil
+	}
 	if s.session == nil {
 		return nil
 	}
@@ -95,12 +106,11 @@ func (s *session) Close() error {
 
 // start makes the session: its inputs are those that are fed, the cache's last.
 // With cached, the cache's outputs are asked for as well.
-func (s *session) start(path string, opts Options, cached bool) (err error) {
+func (s *session) start(cached bool) (err error) {
 	c := s.info.Convention
-	var names []string
 	add := func(name string, mk inputMaker) {
 		if name != "" {
-			names = append(names, name)
+			s.in = append(s.in, name)
 			s.inputs = append(s.inputs, mk)
 		}
 	}
@@ -109,24 +119,51 @@ func (s *session) start(path string, opts Options, cached bool) (err error) {
 	add(c.PositionIDs, integers(c.IntType, func(f *forward) ([]int64, int) { return f.positions, f.width }))
 	add(c.KeepLogits.Name, keepAll(c.KeepLogits))
 	add(c.UseCache.Name, useCache)
-	outputs := []string{c.Logits.Name}
+	s.to = []string{c.Logits.Name}
 	if r := s.rewritten; r != nil {
 		add(r.Positions, integers(graph.Int64, indices(r)))
 		add(r.Targets, integers(graph.Int64, func(f *forward) ([]int64, int) { return f.targets, 1 }))
-		outputs[0], s.out.flat = r.Output, true
+		s.to[0], s.out.flat = r.Output, true
 	}
 	for i, past := range s.past() {
-		names = append(names, past.Name)
+		s.in = append(s.in, past.Name)
 		if cached {
-			outputs = append(outputs, c.Present[i].Name)
+			s.to = append(s.to, c.Present[i].Name)
 		}
 	}
-	s.session, s.info.Provider, s.info.Notes, err = newSession(s.source, names, outputs, opts)
-	s.source.data = nil
+	return s.connect()
+}
+
+// connect makes the session for the inputs and outputs that start settled.
+func (s *session) connect() (err error) {
+	s.session, s.info.Provider, s.info.Notes, err = newSession(s.source, s.in, s.to, s.opts)
+	s.source.data, s.ran, s.largest = nil, false, demand{}
+	if err == nil {
+		s.memory, err = newMemory(s.session, s.info.Provider, s.opts.Device)
+	}
 	if err != nil {
-		return fmt.Errorf("%s: %w", path, err)
+		_ = s.Close()
+		return fmt.Errorf("%s: %w", s.source.path, err)
 	}
 	return nil
+}
+
+// reopen makes the session anew from the model's file. It was tried when it was
+// opened, and is not tried again.
+func (s *session) reopen(ctx context.Context) error {
+	_ = s.Close() // it is broken, and to be forgotten
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if s.rewritten != nil {
+		if err := s.rewrite(s.form); err != nil {
+			return fmt.Errorf("%s: %w", s.source.path, err)
+		}
+	}
+	notes := s.info.Notes
+	err := s.connect()
+	s.info.Notes = notes
+	return err
 }
 
 // past is the inputs of the cache that the graph has.
@@ -229,6 +266,18 @@ func (f *forward) widen(width int) {
 // run runs a forward. past and outputs, the cache's last, stay the caller's.
 func (s *session) run(ctx context.Context, f *forward, past, outputs []onnx.Value) error {
 	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if s.session == nil {
+		return errClosed
+	}
+	if !s.ran {
+		// A provider may start threads and handlers as late as its first run.
+		restore := saveSignals()
+		defer restore()
+		s.ran = true
+	}
+	if err := s.makeRoom(f); err != nil {
 		return err
 	}
 	var values []onnx.Value

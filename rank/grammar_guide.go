@@ -28,6 +28,13 @@ func (g *Grammar) walk(n int) *walk {
 	return w
 }
 
+// Reset implements model.Guide.
+func (w *walk) Reset() {
+	w.order = w.order[:0]
+	clear(w.used)
+	w.begin()
+}
+
 // begin turns to the next item, which may be any passage that does not stand yet.
 func (w *walk) begin() {
 	w.unused, w.depth = w.unused[:0], 0

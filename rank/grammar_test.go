@@ -334,6 +334,31 @@ func TestGrammarGuidesAreApart(t *testing.T) {
 	require.Empty(t, a.Allowed())
 }
 
+// A guide that is reset is as good as new, wherever it was.
+func TestGrammarGuideReset(t *testing.T) {
+	eachGrammar(t, 4, func(t *testing.T, s setting) {
+		guide := s.Guide(4)
+		for steps := range 12 {
+			for range steps {
+				if allowed := guide.Allowed(); len(allowed) > 0 {
+					guide.Accept(allowed[len(allowed)-1])
+				}
+			}
+			guide.Reset()
+			fresh := s.Guide(4)
+			for allowed := fresh.Allowed(); len(allowed) > 0; allowed = fresh.Allowed() {
+				require.Equal(t, allowed, guide.Allowed())
+				id := allowed[steps%len(allowed)]
+				fresh.Accept(id)
+				guide.Accept(id)
+			}
+			require.Empty(t, guide.Allowed())
+			guide.Accept(-1) // is not among them
+			guide.Reset()
+		}
+	})
+}
+
 // FuzzGrammar chooses tokens by the bytes of its input.
 func FuzzGrammar(f *testing.F) {
 	f.Add(uint8(3), []byte{})

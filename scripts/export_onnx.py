@@ -1,9 +1,14 @@
 """Exports a Llama-family checkpoint to ONNX, without torch.
 
     python scripts/export_onnx.py SOURCE OUT_DIR [--dtype fp32|fp16] [--attention gqa|explicit]
+    python scripts/export_onnx.py --random llama-7b SOURCE OUT_DIR [--seed N] ...
 
 SOURCE is a .gguf file or a Hugging Face folder with config.json and safetensors. OUT_DIR gets
 model.onnx, model.onnx.data, tokenizer.json, config.json and what else the checkpoint has.
+
+With --random the weights are random, in the shape of a real model, to measure speed where there
+is no checkpoint. SOURCE is then a folder with a byte-level tokenizer.json, which is cut to the
+shape's vocabulary. A peer that is measured beside it makes weights of its own from config.json.
 Exit codes: 0 done, 2 refused or failed, 130 interrupted.
 """
 
@@ -16,13 +21,15 @@ from pathlib import Path
 
 from ortexport.errors import ExportError
 from ortexport.export import Options, export
+from ortexport.random import SHAPES
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="export_onnx", description="export a Llama-family checkpoint to ONNX")
     parser.add_argument("source", type=Path, metavar="SOURCE",
-                        help="a .gguf file, or a folder with config.json and safetensors")
+                        help="a .gguf file, or a folder with config.json and safetensors; "
+                        "with --random, a folder with a tokenizer.json")
     parser.add_argument("out", type=Path, metavar="OUT_DIR", help="the folder to write")
     parser.add_argument("--dtype", choices=("fp32", "fp16"), default="fp32",
                         help="type of weights, activations and cache (default fp32)")
@@ -32,6 +39,9 @@ def parse(argv: list[str]) -> argparse.Namespace:
                         help="longest context to support (default the checkpoint's own)")
     parser.add_argument("--tokenizer", type=Path, metavar="DIR",
                         help="take tokenizer.json and its companions from this folder")
+    parser.add_argument("--random", choices=tuple(SHAPES), metavar="SHAPE",
+                        help=f"random weights in the shape of {' or '.join(SHAPES)}")
+    parser.add_argument("--seed", type=int, default=0, help="of random weights (default 0)")
     parser.add_argument("--force", action="store_true", help="replace OUT_DIR where it exists")
     return parser.parse_args(argv)
 
@@ -42,7 +52,7 @@ def main(argv: list[str]) -> int:
     try:
         done = export(args.source, args.out, Options(
             dtype=args.dtype, attention=args.attention, context=args.context,
-            tokenizer=args.tokenizer, force=args.force))
+            tokenizer=args.tokenizer, force=args.force, random=args.random, seed=args.seed))
     except ExportError as err:
         print(f"export_onnx: error: {err.message}", file=sys.stderr)
         if err.hint:

@@ -94,6 +94,11 @@ func (t *teacher) describeModel(ui *ui) {
 	ui.fact("context", "%s", context)
 	ui.fact("gives", "%s", info.Form)
 	ui.fact("runs on", "%s", info.Provider)
+	if free, err := t.lms[0].FreeMemory(); err == nil {
+		ui.fact("memory left", "%.1f GiB", float64(free)/(1<<30))
+	} else {
+		ui.fact("memory left", "unknown: %v", err)
+	}
 	ui.notes(info.Notes)
 }
 

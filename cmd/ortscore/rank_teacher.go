@@ -172,6 +172,10 @@ func (l *localRanker) start(ctx context.Context, ui *ui) error {
 		Stops:       l.stops,
 		CacheTokens: f.cacheTokens,
 		OnStep:      l.ranking.stats.step,
+		OnShrink: func(left model.Limits) {
+			ui.notes([]string{fmt.Sprintf("out of memory: the model is loaded anew, and goes on with at most %s side by side (--batch-size) and prompts of %s at once (--batch-tokens)",
+				count(left.Rows, "answer"), count(left.Tokens, "token"))})
+		},
 	}
 	return nil
 }

@@ -20,6 +20,7 @@ type teacherFlags struct {
 	graph                  ort.Graph
 	devices                []int
 	replicas, threads      int
+	gpuMemory              int // MiB
 	ortLib                 string
 	ioMap                  map[string]string
 }
@@ -33,6 +34,7 @@ func (f *teacherFlags) add(fs *pflag.FlagSet) {
 	f.devices, f.replicas = []int{0}, 1
 	fs.Var(numbers{&f.devices}, "devices", "the CUDA devices, as `0,1,...`: the model runs on all of them (seed name: --device)")
 	fs.Var(atLeast{&f.replicas, 1}, "replicas", "copies of the model that run side by side on a device, each in memory of its own")
+	fs.Var(atLeast{&f.gpuMemory, 0}, "gpu-memory", "`MiB` that a copy of the model may take on a CUDA device, rank's cache left out (default all there is)")
 	fs.Var(atLeast{&f.threads, 0}, "threads", "threads of a copy of the model on the cpu (default the cores, divided among the copies)")
 	f.graph = ort.AutoGraph
 	fs.Var(word[ort.Graph]{&f.graph, oneOf(ort.AutoGraph, ort.FullGraph)}, "graph", "auto: the model's graph rewritten in memory, to give what is asked alone; full: as it is")
@@ -127,6 +129,8 @@ func (t *teacher) load(open func(path string, opts ort.Options) (ort.Info, error
 		KVHeads:  t.config.KVHeads,
 		HeadDim:  t.config.HeadDim,
 		Vocab:    t.config.Vocab,
+
+		MemoryLimit: int64(t.flags.gpuMemory) << 20,
 	}
 	if opts.Threads == 0 && t.flags.replicas > 1 {
 		opts.Threads = max(1, runtime.NumCPU()/t.flags.replicas)
@@ -135,7 +139,7 @@ func (t *teacher) load(open func(path string, opts ort.Options) (ort.Info, error
 		for range t.flags.replicas {
 			info, err := open(t.files.Model, opts)
 			if errors.Is(err, ort.ErrCUDA) {
-				return withHint(err, "the provider's libraries lie beside the library of ONNX Runtime, CUDA's own on LD_LIBRARY_PATH; see README, on a GPU")
+				return withHint(err, "the provider's libraries lie beside the library of ONNX Runtime, CUDA's own and cuDNN's on LD_LIBRARY_PATH; see docs/gpu.md")
 			}
 			if err == nil {
 				err = t.checkVocab(info.Vocab)

@@ -14,11 +14,11 @@ type cacheCut struct {
 }
 
 // cutCache settles how a graph does without its cache. Both are optional inputs
-// and outputs of GroupQueryAttention from ONNX Runtime 1.31 on. Where all past
-// goes there and no further, it goes; where a graph puts past and new together by
-// plain operators, the past is fed empty and only the outputs go. Operators that
-// are not known keep theirs: without its output a past's buffer might be given
-// to another tensor.
+// and outputs of GroupQueryAttention from ONNX Runtime 1.31 on, the outputs on
+// the cpu alone. Where all past goes there and no further, it goes; where a graph
+// puts past and new together by plain operators, the past is fed empty and only
+// the outputs go. Operators that are not known keep theirs: without its output a
+// past's buffer might be given to another tensor.
 func (g *body) cutCache(c *Convention) *cacheCut {
 	cut := &cacheCut{attention: map[*operator]bool{}, inputs: map[string]bool{}, outputs: map[string]bool{}}
 	graphOutputs := map[string]bool{}

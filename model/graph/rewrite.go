@@ -14,6 +14,10 @@ type Form int
 const (
 	// Scoring gives the log-probability of one token at each position.
 	Scoring Form = iota
+	// ScoringPresent does so too, for CUDA, whose GroupQueryAttention writes the
+	// keys and values of a prefill whether they are read or not: the operator's
+	// outputs stay, and nothing reads them.
+	ScoringPresent
 	// Decoding gives the logits at each position, and the cache.
 	Decoding
 )
@@ -153,7 +157,7 @@ func newRewriter(g *body, c *Convention, form Form, locations map[string]string)
 	if w.head, err = g.findHead(c.Logits.Name); err != nil {
 		return nil, err
 	}
-	if form == Scoring {
+	if form != Decoding {
 		w.cut = g.cutCache(c)
 	}
 	w.out = &Rewritten{Flat: w.head.flat, Positions: w.fresh("positions"), Uncached: len(w.cut.inputs) > 0}
@@ -248,12 +252,16 @@ func (w *rewriter) node(f field, n *operator) {
 			return name
 		}, len(n.outputs)))
 	case w.cut.attention[n]:
+		outputs := 1
+		if w.form == ScoringPresent {
+			outputs = len(n.outputs)
+		}
 		w.add(1, n.edit(func(i int, name string) string {
 			if i == 3 || i == 4 {
 				return ""
 			}
 			return name
-		}, 1))
+		}, outputs))
 	case w.renames(n):
 		w.add(1, n.edit(rename, len(n.outputs)))
 	default:
@@ -281,7 +289,7 @@ func (w *rewriter) keeps(f field) (bool, error) {
 	case 11: // input
 		return !w.cut.inputs[name], err
 	case 12: // output
-		if w.form == Scoring && !w.cut.stays {
+		if w.form != Decoding && !w.cut.stays {
 			return false, err
 		}
 		return name != w.conv.Logits.Name, err

@@ -10,6 +10,7 @@ stays near one tensor whatever the model's size.
     rope         inverse frequencies and cos/sin tables
     safefile     safetensors headers, bounded
     gguffile     GGUF headers, bounded, and dequantisation
+    random       weights that follow from a seed, in the shape of a real model
     checkpoint   the two sources behind one small interface
     tokenizer    GGUF vocabulary to tokenizer.json
     graph        node builder

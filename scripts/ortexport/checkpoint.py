@@ -14,8 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from .config import ModelConfig, config_from_gguf, config_from_hf
-from .errors import CheckpointError, UnsupportedError
-from .gguffile import GGUFFile
+from .errors import CheckpointError, ExportError, UnsupportedError
 from .rope import scaling_from_factors
 from .safefile import SafetensorsFile
 
@@ -128,6 +127,12 @@ class GGUFCheckpoint:
     """A GGUF file, with its names and its row order turned back into Hugging Face's."""
 
     def __init__(self, path: Path):
+        # Here, so that a machine without the package gguf can read everything else.
+        try:
+            from .gguffile import GGUFFile
+        except ImportError as err:
+            raise ExportError(f"{path.name}: no Python package {err.name}",
+                              "pip install gguf, or give a folder with safetensors") from err
         self.path = path
         self.file = GGUFFile(path)
         shapes = {name: entry.shape for name, entry in self.file.entries.items()}

@@ -12,6 +12,7 @@ from .checkpoint import Checkpoint, GGUFCheckpoint, open_checkpoint
 from .decoder import Decoder, check_tensors, expected_shapes
 from .errors import ExportError
 from .graph import Graph
+from .random import RandomCheckpoint
 from .writer import DATA_FILE, ExternalData, new_folder
 
 PRODUCER = "ortscore"
@@ -19,13 +20,18 @@ PRODUCER = "ortscore"
 
 @dataclass(frozen=True)
 class Options:
-    """What the command line says; `use_cache` is for fixtures, an explicit graph without past."""
+    """What the command line says; `use_cache` is for fixtures, an explicit graph without past.
+
+    With `random`, the name of a shape, the weights follow from the seed.
+    """
 
     dtype: str = "fp32"
     attention: str = "gqa"
     context: int | None = None
     tokenizer: Path | None = None
     force: bool = False
+    random: str | None = None
+    seed: int = 0
     use_cache: bool = True
 
 
@@ -39,7 +45,10 @@ class Summary:
 
 def export(source: Path, out: Path, options: Options) -> Summary:
     """Writes `out` from the checkpoint at `source`, whole or not at all; raises ExportError."""
-    checkpoint = open_checkpoint(source)
+    if options.random is not None:
+        checkpoint: Checkpoint = RandomCheckpoint(options.random, options.seed)
+    else:
+        checkpoint = open_checkpoint(source)
     if source.resolve().is_relative_to(out.resolve()):
         raise ExportError(f"{out} holds the source", "choose another folder")
     if options.context is not None:
@@ -65,7 +74,11 @@ def _limit_context(checkpoint: Checkpoint, context: int) -> None:
 
 
 def _write_tokenizer(checkpoint: Checkpoint, source: Path, out: Path, options: Options) -> None:
-    if options.tokenizer is not None:
+    if options.random is not None:
+        vocab = checkpoint.config.vocab_size
+        tokenizer.copy_hf_files(options.tokenizer or source, out)
+        tokenizer.cut(out / "tokenizer.json", vocab)
+    elif options.tokenizer is not None:
         tokenizer.copy_hf_files(options.tokenizer, out)
     elif isinstance(checkpoint, GGUFCheckpoint):
         tokenizer.write_files(

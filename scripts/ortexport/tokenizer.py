@@ -179,6 +179,30 @@ def copy_hf_files(folder: Path, out: Path) -> None:
             (out / name).write_bytes((folder / name).read_bytes())
 
 
+def cut(path: Path, size: int) -> None:
+    """Leaves the tokens below `size` of a BPE tokenizer.json, and the merges that make them.
+
+    Ids rise in the order of the merges, so what is left is the tokenizer of a shorter training.
+    """
+    whole = json.loads(path.read_text(encoding="utf-8"))
+    model = whole.get("model") or {}
+    if model.get("type") != "BPE":
+        raise UnsupportedError(f"{path.name}: want BPE, got {model.get('type')!r}", "")
+    special = {token["content"]: token["id"] for token in whole["added_tokens"]}
+    if len(model["vocab"] | special) < size:
+        raise UnsupportedError(f"{path.name}: want {size} tokens at least, "
+                               f"got {len(model['vocab'] | special)}", "")
+    if max(special.values(), default=0) >= size:
+        raise UnsupportedError(f"{path.name}: want special tokens below {size}, "
+                               f"got {max(special.values())}", "")
+    vocab = {token: i for token, i in model["vocab"].items() if i < size}
+    pairs = [merge.split(" ") if isinstance(merge, str) else merge for merge in model["merges"]]
+    model["vocab"] = vocab
+    model["merges"] = [pair for pair in pairs
+                       if pair[0] in vocab and pair[1] in vocab and "".join(pair) in vocab]
+    path.write_text(dump_json(whole), encoding="utf-8", newline="\n")
+
+
 def write_files(files: dict[str, Any], out: Path) -> None:
     """Writes the files of gguf_files."""
     for name, value in files.items():

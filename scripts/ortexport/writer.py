@@ -64,7 +64,8 @@ def _cast(block: np.ndarray, dtype: str, name: str) -> np.ndarray:
         return block
     with np.errstate(over="ignore"):
         half = block.astype(np.float16)
-    if np.any(np.isinf(half) & np.isfinite(block)):
+    infinite = np.isinf(half)
+    if infinite.any() and np.any(infinite & np.isfinite(block)):
         raise ExportError(f"{name}: a weight of {np.nanmax(np.abs(block)):.6g} does not fit fp16",
                           "export with --dtype fp32")
     return half

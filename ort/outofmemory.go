@@ -1,0 +1,43 @@
+package ort
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/ortscore/ortscore/model"
+)
+
+// outOfMemory is how ONNX Runtime 1.31 and CUDA say that memory ran out, in lower
+// case. The arena's words are in core/framework/bfc_arena.cc: for a device that
+// has no more, for --gpu-memory, and for both after it has grown. cuBLAS and cuDNN
+// take memory of their own, beside the arena.
+var outOfMemory = []string{
+	"failed to allocate memory for requested buffer",
+	"is smaller than requested bytes of", // available memory of N
+	"failed to find a free memory block",
+	"failed to allocate external initializer buffer",
+	"bad_alloc",
+	"out of memory",
+	"cudaerrormemoryallocation",
+	"cublas_status_alloc_failed",
+	"cudnn_status_alloc_failed",
+}
+
+// memoryError makes an error of a text that says that memory ran out, with
+// model.ErrOutOfMemory in its chain and the words that say so; nil for another.
+func memoryError(text string) error {
+	lower := strings.ToLower(text)
+	for _, words := range outOfMemory {
+		at := strings.Index(lower, words)
+		if at < 0 {
+			continue
+		}
+		// After CUDA's words come its device, the machine's name and a line of C++.
+		reason, _, _ := strings.Cut(lower[at:], " ; ")
+		if words == model.ErrOutOfMemory.Error() {
+			return model.ErrOutOfMemory
+		}
+		return fmt.Errorf("%w: %s", model.ErrOutOfMemory, reason)
+	}
+	return nil
+}
