@@ -6,11 +6,18 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
-// Generator writes on from prompts with a Decoder, many rows at once.
+// Generator writes on from prompts, many rows at once.
 type Generator struct {
-	Decoder  Decoder
+	// Decoders run the model: one for each device or copy of it, all alike. Each is
+	// used by one goroutine at a time.
+	Decoders []Decoder
+
 	Limits   Limits // Tokens of one prefill, padding included; Rows that are decoded side by side
 	Sampling Sampling
 	Stops    []int32 // tokens that end a text, such as EOS; they are not part of it
@@ -18,12 +25,14 @@ type Generator struct {
 	// longest text. One row is always there; 0 for no bound.
 	CacheTokens int
 
-	// OnStep, if set, is called after each forward, on the caller's goroutine.
+	// OnStep, if set, is called after each forward, by one goroutine at a time.
 	OnStep func(StepStats)
 
-	// OnShrink, if set, is called on the same goroutine each time that memory ran
-	// out, with the smaller Limits of what follows, calls after this one included.
+	// OnShrink, if set, is called likewise each time that memory ran out, with the
+	// smaller Limits of what follows on that decoder, and of calls after this one.
 	OnShrink func(Limits)
+
+	mu sync.Mutex // of Limits and CacheTokens, and of what is told
 }
 
 // Prompt is a text to go on from.
@@ -66,6 +75,8 @@ type StepStats struct {
 	Tokens  int // tokens that were read
 	Padding int // of a prefill
 	Ended   int // texts that ended with it
+
+	Duration time.Duration // of the model's run
 }
 
 // Generate writes on from the prompts and returns the texts in their order. A
@@ -79,34 +90,63 @@ func (g *Generator) Generate(ctx context.Context, prompts []Prompt) ([]Generated
 			return nil, fmt.Errorf("prompt %d: want a token or more and room for one, got %d and %d", i, len(p.Tokens), p.MaxNew)
 		}
 	}
-	run := &generation{Generator: g, traits: g.Decoder.Traits(), out: make([]Generated, len(prompts))}
+	out := make([]Generated, len(prompts))
+	runs := make([]*generation, len(g.Decoders))
+	for k, d := range g.Decoders {
+		runs[k] = &generation{Generator: g, decoder: d, traits: d.Traits(), limits: g.Limits, cacheTokens: g.CacheTokens, out: out}
+	}
 	// Like lengths stand together, and the longest go first: what is too big for
 	// the memory shows at once.
-	for i, p := range prompts {
-		run.queue = append(run.queue, newWriter(g, i, p))
+	for k, i := range longestFirst(prompts) {
+		run := runs[k%len(runs)]
+		run.queue = append(run.queue, newWriter(g, i, prompts[i]))
 	}
-	run.sort()
-	for len(run.queue) > 0 || run.live > 0 {
-		err := run.turn(ctx)
-		if errors.Is(err, ErrOutOfMemory) {
-			err = run.shrink(ctx, err)
-		}
-		if err != nil {
-			return nil, err
-		}
+	group, ctx := errgroup.WithContext(ctx)
+	for _, run := range runs {
+		group.Go(func() error { return run.all(ctx) })
 	}
-	return run.out, nil
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	return out, nil
 }
 
-// generation is one call of Generate.
+// longestFirst returns the places of the prompts, the longest first.
+func longestFirst(prompts []Prompt) []int {
+	order := make([]int, len(prompts))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(len(prompts[b].Tokens), len(prompts[a].Tokens)) })
+	return order
+}
+
+// generation is the part of one call of Generate that one decoder does.
 type generation struct {
 	*Generator
-	traits   Traits
-	queue    []*writer // not yet begun
-	rows     []*writer // by the decoder's row; nil where it is free
-	capacity int       // tokens that a row of the cache has room for
-	live     int
-	out      []Generated
+	decoder     Decoder
+	traits      Traits
+	limits      Limits
+	cacheTokens int
+	queue       []*writer // not yet begun
+	rows        []*writer // by the decoder's row; nil where it is free
+	capacity    int       // tokens that a row of the cache has room for
+	live        int
+	out         []Generated
+}
+
+// all takes turns until every text has ended.
+func (g *generation) all(ctx context.Context) error {
+	for len(g.queue) > 0 || g.live > 0 {
+		err := g.turn(ctx)
+		if errors.Is(err, ErrOutOfMemory) {
+			err = g.shrink(ctx, err)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // sort puts the longest prompts first, and those of one length in their order.
@@ -143,7 +183,7 @@ func (g *generation) tooRoomy() bool {
 // mostRows is how many rows there may be, whatever the texts' length.
 func (g *generation) mostRows() int {
 	most := len(g.queue)
-	for _, bound := range []int{g.Limits.Rows, g.traits.MaxRows} {
+	for _, bound := range []int{g.limits.Rows, g.traits.MaxRows} {
 		if bound > 0 {
 			most = min(most, bound)
 		}
@@ -169,12 +209,12 @@ func (g *generation) open() error {
 		coming = g.queue[:n]
 	}
 	g.capacity = longest(coming)
-	if g.CacheTokens > 0 {
-		n = max(1, min(n, g.CacheTokens/g.capacity))
+	if g.cacheTokens > 0 {
+		n = max(1, min(n, g.cacheTokens/g.capacity))
 	}
 	g.rows = make([]*writer, n)
 	// The queue begins with the longest prompt.
-	return g.Decoder.Reset(n, len(g.queue[0].prompt.Tokens), g.capacity)
+	return g.decoder.Reset(n, len(g.queue[0].prompt.Tokens), g.capacity)
 }
 
 // fill puts prompts from the queue into the free rows, neighbouring rows
@@ -187,7 +227,7 @@ func (g *generation) fill(ctx context.Context) error {
 		}
 		width := len(g.queue[0].prompt.Tokens)
 		n := 1
-		for n < len(g.queue) && first+n < len(g.rows) && g.rows[first+n] == nil && (n+1)*width <= g.Limits.Tokens {
+		for n < len(g.queue) && first+n < len(g.rows) && g.rows[first+n] == nil && (n+1)*width <= g.limits.Tokens {
 			n++
 		}
 		group := g.queue[:n]
@@ -210,10 +250,12 @@ func (g *generation) prefill(ctx context.Context, first int, group []*writer) er
 		g.rows[first+i] = w
 	}
 	g.live += len(group)
-	next, err := g.Decoder.Prefill(ctx, first, prompts)
+	start := time.Now()
+	next, err := g.decoder.Prefill(ctx, first, prompts)
 	if err != nil {
 		return err
 	}
+	stats.Duration = time.Since(start)
 	g.advance(next, first, len(group), &stats)
 	return nil
 }
@@ -238,10 +280,12 @@ func (g *generation) step(ctx context.Context) error {
 		stats.Rows++
 		stats.Tokens += len(tokens[r])
 	}
-	next, err := g.Decoder.Step(ctx, tokens)
+	start := time.Now()
+	next, err := g.decoder.Step(ctx, tokens)
 	if err != nil {
 		return err
 	}
+	stats.Duration = time.Since(start)
 	g.advance(next, 0, last, &stats)
 	return nil
 }
@@ -262,6 +306,8 @@ func (g *generation) advance(next *Next, first, n int, stats *StepStats) {
 			stats.Ended++
 		}
 	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	if g.OnStep != nil {
 		g.OnStep(*stats)
 	}

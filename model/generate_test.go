@@ -99,7 +99,7 @@ func requireGenerated(t *testing.T, want, got model.Generated, message string) {
 func TestGenerateIsGreedy(t *testing.T) {
 	for name, has := range traits {
 		for _, limits := range []model.Limits{{}, {Rows: 1}, {Rows: 3, Tokens: 8}, {Rows: 4, Tokens: 1000}} {
-			got := generate(t, &model.Generator{Decoder: decoderOf(has), Limits: limits, Stops: []int32{3, 17}}, texts(12, nil))
+			got := generate(t, &model.Generator{Decoders: []model.Decoder{decoderOf(has)}, Limits: limits, Stops: []int32{3, 17}}, texts(12, nil))
 			for i, p := range texts(12, nil) {
 				requireGenerated(t, byHand(t, p, 3, 17), got[i], fmt.Sprint(name, limits, i))
 			}
@@ -128,7 +128,7 @@ func TestGenerateFollowsAGuide(t *testing.T) {
 	prompts := texts(10, guide)
 	want := make([]model.Generated, len(prompts))
 	for i := range prompts { // each alone, with the probabilities by hand
-		want[i] = generate(t, &model.Generator{Decoder: decoderOf(model.Traits{})}, texts(10, guide)[i:i+1])[0]
+		want[i] = generate(t, &model.Generator{Decoders: []model.Decoder{decoderOf(model.Traits{})}}, texts(10, guide)[i:i+1])[0]
 		require.Len(t, want[i].Tokens, 3*(1+i%4))
 		require.Len(t, want[i].Choices, 1+i%4)
 		lm, tokens := &modeltest.LM{Vocab: vocab}, slices.Clone(prompts[i].Tokens)
@@ -149,7 +149,7 @@ func TestGenerateFollowsAGuide(t *testing.T) {
 		}
 	}
 	for name, has := range traits {
-		got := generate(t, &model.Generator{Decoder: decoderOf(has), Limits: model.Limits{Rows: 3, Tokens: 20}}, texts(10, guide))
+		got := generate(t, &model.Generator{Decoders: []model.Decoder{decoderOf(has)}, Limits: model.Limits{Rows: 3, Tokens: 20}}, texts(10, guide))
 		for i := range got {
 			requireGenerated(t, want[i], got[i], fmt.Sprint(name, i))
 			require.Equal(t, model.StopGuide, got[i].Stop)
@@ -161,7 +161,7 @@ func TestGenerateFollowsAGuide(t *testing.T) {
 func TestGenerateSkipsForcedTokens(t *testing.T) {
 	steps := func(has model.Traits) int {
 		d := decoderOf(has)
-		generate(t, &model.Generator{Decoder: d}, texts(3, func(int) model.Guide { return &waltz{n: 4} }))
+		generate(t, &model.Generator{Decoders: []model.Decoder{d}}, texts(3, func(int) model.Guide { return &waltz{n: 4} }))
 		return len(d.Steps)
 	}
 	require.Equal(t, 3, steps(model.Traits{ChunkRows: 3}), "the first choice needs no step, nor does what follows the last")
@@ -170,7 +170,7 @@ func TestGenerateSkipsForcedTokens(t *testing.T) {
 
 func TestGenerateFirstTokenIsLookedAtEvenIfForced(t *testing.T) {
 	forced := &waltz{n: 1, at: 1} // two forced tokens and no choice
-	got := generate(t, &model.Generator{Decoder: decoderOf(model.Traits{})}, []model.Prompt{{Tokens: []int32{5}, MaxNew: 9, Guide: forced}})[0]
+	got := generate(t, &model.Generator{Decoders: []model.Decoder{decoderOf(model.Traits{})}}, []model.Prompt{{Tokens: []int32{5}, MaxNew: 9, Guide: forced}})[0]
 	require.Equal(t, []int32{1, 2}, got.Tokens)
 	require.Len(t, got.Choices, 1)
 	require.InDelta(t, math.Exp(got.Choices[0].LogProb), got.Choices[0].Mass, 1e-9)
@@ -183,13 +183,13 @@ func TestGenerateRefills(t *testing.T) {
 		prompts = append(prompts, model.Prompt{Tokens: []int32{int32(i)}, MaxNew: 2 + 6*(i%2)})
 	}
 	d := decoderOf(model.Traits{Refill: true})
-	generate(t, &model.Generator{Decoder: d, Limits: model.Limits{Rows: 2, Tokens: 100}}, prompts)
+	generate(t, &model.Generator{Decoders: []model.Decoder{d}, Limits: model.Limits{Rows: 2, Tokens: 100}}, prompts)
 	require.Equal(t, []int{2}, d.Resets, "one cache for all")
 	require.Equal(t, [2]int{0, 2}, d.Prefills[0])
 	require.Len(t, d.Prefills, 5, "a row that ends is given to the next prompt at once")
 
 	d = decoderOf(model.Traits{})
-	generate(t, &model.Generator{Decoder: d, Limits: model.Limits{Rows: 2, Tokens: 100}}, prompts)
+	generate(t, &model.Generator{Decoders: []model.Decoder{d}, Limits: model.Limits{Rows: 2, Tokens: 100}}, prompts)
 	require.Equal(t, []int{2, 2, 2}, d.Resets, "a cache for each wave")
 	require.Equal(t, [][2]int{{0, 2}, {0, 2}, {0, 2}}, d.Prefills)
 }
@@ -207,7 +207,7 @@ func TestGenerateBoundsTheCache(t *testing.T) {
 	}
 	for _, refill := range []bool{true, false} {
 		d := decoderOf(model.Traits{Refill: refill})
-		got := generate(t, &model.Generator{Decoder: d, Limits: model.Limits{Rows: 6, Tokens: 100}, CacheTokens: 64}, prompts)
+		got := generate(t, &model.Generator{Decoders: []model.Decoder{d}, Limits: model.Limits{Rows: 6, Tokens: 100}, CacheTokens: 64}, prompts)
 		for i, p := range prompts {
 			requireGenerated(t, byHand(t, p), got[i], fmt.Sprint(i))
 		}
@@ -217,7 +217,7 @@ func TestGenerateBoundsTheCache(t *testing.T) {
 			require.LessOrEqual(t, rows*d.Capacities[i], 64)
 		}
 		d = decoderOf(model.Traits{Refill: refill})
-		generate(t, &model.Generator{Decoder: d, CacheTokens: 1}, prompts[:3])
+		generate(t, &model.Generator{Decoders: []model.Decoder{d}, CacheTokens: 1}, prompts[:3])
 		require.Equal(t, 1, d.Resets[0], "one row there always is")
 	}
 }
@@ -226,7 +226,7 @@ func TestGenerateDone(t *testing.T) {
 	p := texts(1, nil)[0]
 	p.MaxNew = 9
 	p.Done = func(written []int32) bool { return len(written) == 4 }
-	got := generate(t, &model.Generator{Decoder: decoderOf(model.Traits{})}, []model.Prompt{p})[0]
+	got := generate(t, &model.Generator{Decoders: []model.Decoder{decoderOf(model.Traits{})}}, []model.Prompt{p})[0]
 	require.Equal(t, model.StopDone, got.Stop)
 	require.Len(t, got.Tokens, 4)
 }
@@ -234,7 +234,7 @@ func TestGenerateDone(t *testing.T) {
 func TestGenerateCountsItsSteps(t *testing.T) {
 	var total model.StepStats
 	prefills := 0
-	g := &model.Generator{Decoder: decoderOf(model.Traits{}), Limits: model.Limits{Tokens: 100}, OnStep: func(s model.StepStats) {
+	g := &model.Generator{Decoders: []model.Decoder{decoderOf(model.Traits{})}, Limits: model.Limits{Tokens: 100}, OnStep: func(s model.StepStats) {
 		total.Tokens += s.Tokens
 		total.Padding += s.Padding
 		total.Ended += s.Ended
@@ -258,7 +258,7 @@ func TestGenerateNonFinite(t *testing.T) {
 				}
 			}
 		}}
-		g := &model.Generator{Decoder: &model.Recompute{Forwarder: lm}, Limits: model.Limits{Tokens: 100}}
+		g := &model.Generator{Decoders: []model.Decoder{&model.Recompute{Forwarder: lm}}, Limits: model.Limits{Tokens: 100}}
 		good := model.Prompt{Tokens: []int32{1, 2}, MaxNew: 3}
 		got := generate(t, g, []model.Prompt{good, {Tokens: []int32{7}, MaxNew: 3}})
 		var nonFinite *model.NonFiniteError
@@ -269,7 +269,7 @@ func TestGenerateNonFinite(t *testing.T) {
 }
 
 func TestGenerateRefuses(t *testing.T) {
-	g := &model.Generator{Decoder: decoderOf(model.Traits{})}
+	g := &model.Generator{Decoders: []model.Decoder{decoderOf(model.Traits{})}}
 	for _, p := range []model.Prompt{{MaxNew: 1}, {Tokens: []int32{1}}} {
 		_, err := g.Generate(context.Background(), []model.Prompt{{Tokens: []int32{1}, MaxNew: 1}, p})
 		require.ErrorContains(t, err, "prompt 1: want a token or more and room for one, got ")
@@ -289,6 +289,28 @@ func (beyond) Reset()           {}
 func TestGenerateStopsAtAnError(t *testing.T) {
 	broken := errors.New("broken")
 	lm := &modeltest.LM{Vocab: vocab, Before: func(*model.Batch) error { return broken }}
-	_, err := (&model.Generator{Decoder: &model.Recompute{Forwarder: lm}}).Generate(context.Background(), texts(2, nil))
+	_, err := (&model.Generator{Decoders: []model.Decoder{&model.Recompute{Forwarder: lm}}}).Generate(context.Background(), texts(2, nil))
+	require.ErrorIs(t, err, broken)
+}
+
+// Several copies of a model write side by side, and every text is what it was.
+func TestGenerateOnSeveralDecoders(t *testing.T) {
+	prompts := texts(23, nil)
+	want := generate(t, &model.Generator{Decoders: []model.Decoder{decoderOf(model.Traits{})}, Limits: model.Limits{Tokens: 100}}, prompts)
+	var decoders []model.Decoder
+	for range 3 {
+		decoders = append(decoders, decoderOf(model.Traits{Refill: true, ChunkRows: 1}))
+	}
+	ended := 0 // unguarded: OnStep is called by one at a time
+	g := &model.Generator{Decoders: decoders, Limits: model.Limits{Rows: 3, Tokens: 100}, OnStep: func(s model.StepStats) { ended += s.Ended }}
+	require.Equal(t, want, generate(t, g, prompts))
+	require.Equal(t, len(prompts), ended)
+	for _, d := range decoders {
+		require.NotEmpty(t, d.(*modeltest.Decoder).Prefills)
+	}
+
+	broken := errors.New("broken")
+	decoders[1].(*modeltest.Decoder).Forwarder.(*modeltest.LM).Before = func(*model.Batch) error { return broken }
+	_, err := g.Generate(t.Context(), prompts)
 	require.ErrorIs(t, err, broken)
 }

@@ -9,23 +9,31 @@ import (
 // the tokens of a prefill and half the cache, in a decoder that is made anew. It
 // returns the error it was given where none of that can be.
 func (g *generation) shrink(ctx context.Context, err error) error {
-	decoder, ok := g.Decoder.(Reopener)
+	decoder, ok := g.decoder.(Reopener)
 	if !ok || len(g.rows) < 2 {
 		return err
 	}
-	g.Limits.Rows = len(g.rows) / 2
-	g.Limits.Tokens /= 2
-	if g.CacheTokens > 0 {
-		g.CacheTokens = min(g.CacheTokens, len(g.rows)*g.capacity) / 2
+	g.limits.Rows = len(g.rows) / 2
+	g.limits.Tokens /= 2
+	if g.cacheTokens > 0 {
+		g.cacheTokens = min(g.cacheTokens, len(g.rows)*g.capacity) / 2
 	}
 	if err := decoder.Reopen(ctx); err != nil {
 		return err
 	}
-	if g.OnShrink != nil {
-		g.OnShrink(g.Limits)
-	}
+	g.tell()
 	g.putBack()
 	return nil
+}
+
+// tell says that memory ran out, and has later calls begin with less.
+func (g *generation) tell() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.Limits, g.CacheTokens = g.limits, g.cacheTokens
+	if g.OnShrink != nil {
+		g.OnShrink(g.limits)
+	}
 }
 
 // putBack takes the texts under way off their rows and back to their beginning:

@@ -25,11 +25,11 @@ func TestGenerateOutOfMemory(t *testing.T) {
 			for _, sampling := range []model.Sampling{{}, {Temperature: 1, TopP: 0.9}} {
 				message := fmt.Sprint(c.guide != nil, c.cache, c.forward, has, sampling)
 				limits := model.Limits{Tokens: 1000}
-				want := generate(t, &model.Generator{Decoder: decoderOf(has), Limits: limits, Sampling: sampling}, texts(12, c.guide))
+				want := generate(t, &model.Generator{Decoders: []model.Decoder{decoderOf(has)}, Limits: limits, Sampling: sampling}, texts(12, c.guide))
 
 				small := &modeltest.Small{Decoder: decoderOf(has), Cache: c.cache, Forward: c.forward}
 				rows := []int{12}
-				g := &model.Generator{Decoder: small, Limits: limits, Sampling: sampling, OnShrink: func(l model.Limits) { rows = append(rows, l.Rows) }}
+				g := &model.Generator{Decoders: []model.Decoder{small}, Limits: limits, Sampling: sampling, OnShrink: func(l model.Limits) { rows = append(rows, l.Rows) }}
 				got := generate(t, g, texts(12, c.guide))
 				for i := range want {
 					requireGenerated(t, want[i], got[i], fmt.Sprint(message, i))
@@ -48,16 +48,16 @@ func TestGenerateOutOfMemory(t *testing.T) {
 func TestGenerateOutOfMemoryForGood(t *testing.T) {
 	prompts := texts(6, nil)
 	small := &modeltest.Small{Decoder: decoderOf(model.Traits{}), Forward: 1}
-	_, err := (&model.Generator{Decoder: small, Limits: model.Limits{Tokens: 100}}).Generate(context.Background(), prompts)
+	_, err := (&model.Generator{Decoders: []model.Decoder{small}, Limits: model.Limits{Tokens: 100}}).Generate(context.Background(), prompts)
 	require.ErrorIs(t, err, model.ErrOutOfMemory)
 	require.Equal(t, 2, small.Reopened, "six rows, three, one")
 
 	lm := &modeltest.LM{Vocab: vocab, Before: func(*model.Batch) error { return model.ErrOutOfMemory }}
-	_, err = (&model.Generator{Decoder: &model.Recompute{Forwarder: lm}}).Generate(context.Background(), prompts)
+	_, err = (&model.Generator{Decoders: []model.Decoder{&model.Recompute{Forwarder: lm}}}).Generate(context.Background(), prompts)
 	require.ErrorIs(t, err, model.ErrOutOfMemory)
 
 	broken := errors.New("broken")
-	_, err = (&model.Generator{Decoder: failing{small, broken}}).Generate(context.Background(), prompts)
+	_, err = (&model.Generator{Decoders: []model.Decoder{failing{small, broken}}}).Generate(context.Background(), prompts)
 	require.ErrorIs(t, err, broken)
 }
 

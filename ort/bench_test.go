@@ -31,7 +31,7 @@ func demoModel(b *testing.B, form string) Decoder {
 // generate writes on from the prompts and reports the tokens that were written.
 func generate(b *testing.B, d model.Decoder, rows int, prompts []model.Prompt) {
 	b.Helper()
-	g := &model.Generator{Decoder: d, Limits: model.Limits{Rows: rows, Tokens: 1024}}
+	g := &model.Generator{Decoders: []model.Decoder{d}, Limits: model.Limits{Rows: rows, Tokens: 1024}}
 	written := 0
 	for b.Loop() {
 		out, err := g.Generate(context.Background(), prompts)

@@ -35,7 +35,7 @@ func prompts(n int) []model.Prompt {
 
 func written(t *testing.T, d model.Decoder, limits model.Limits, sampling model.Sampling, in []model.Prompt) [][]int32 {
 	t.Helper()
-	g := &model.Generator{Decoder: d, Limits: limits, Sampling: sampling}
+	g := &model.Generator{Decoders: []model.Decoder{d}, Limits: limits, Sampling: sampling}
 	out, err := g.Generate(context.Background(), in)
 	require.NoError(t, err)
 	var tokens [][]int32
@@ -118,7 +118,7 @@ func TestDecodingStops(t *testing.T) {
 	for _, name := range []string{"tiny-gqa", "tiny-explicit", "tiny-rawnames"} {
 		d := openDecoder(t, name)
 		ctx, cancel := context.WithCancel(context.Background())
-		g := &model.Generator{Decoder: d, Limits: model.Limits{Tokens: 64}, OnStep: func(s model.StepStats) {
+		g := &model.Generator{Decoders: []model.Decoder{d}, Limits: model.Limits{Tokens: 64}, OnStep: func(s model.StepStats) {
 			if !s.Prefill {
 				cancel()
 			}
@@ -130,6 +130,6 @@ func TestDecodingStops(t *testing.T) {
 }
 
 func TestDecodingTokensBeyondTheVocabulary(t *testing.T) {
-	_, err := (&model.Generator{Decoder: openDecoder(t, "tiny-gqa")}).Generate(context.Background(), []model.Prompt{{Tokens: []int32{1 << 20}, MaxNew: 1}})
+	_, err := (&model.Generator{Decoders: []model.Decoder{openDecoder(t, "tiny-gqa")}}).Generate(context.Background(), []model.Prompt{{Tokens: []int32{1 << 20}, MaxNew: 1}})
 	require.Error(t, err)
 }

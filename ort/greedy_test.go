@@ -53,7 +53,7 @@ func greedyGroups(prompts []greedyPrompt) map[string][]greedyPrompt {
 
 // compareGreedy lets d write after the prompts of a group.
 func compareGreedy(t *testing.T, d model.Decoder, limits model.Limits, group []greedyPrompt, what string) {
-	g := &model.Generator{Decoder: d, Limits: limits, Stops: group[0].Stops, Sampling: model.Sampling{RepetitionPenalty: group[0].Penalty}}
+	g := &model.Generator{Decoders: []model.Decoder{d}, Limits: limits, Stops: group[0].Stops, Sampling: model.Sampling{RepetitionPenalty: group[0].Penalty}}
 	var in []model.Prompt
 	for _, p := range group {
 		in = append(in, model.Prompt{Tokens: p.IDs, MaxNew: len(p.New)})

@@ -50,7 +50,7 @@ func list(text string, n int) List {
 // free is a local teacher that writes what it likes, in passages from 0.
 func free(f model.Forwarder) *Local {
 	return &Local{
-		Generator: &model.Generator{Decoder: &model.Recompute{Forwarder: f}, Limits: model.Limits{Rows: 8, Tokens: 4096}, Stops: []int32{modeltest.BOS}},
+		Generator: &model.Generator{Decoders: []model.Decoder{&model.Recompute{Forwarder: f}}, Limits: model.Limits{Rows: 8, Tokens: 4096}, Stops: []int32{modeltest.BOS}},
 		Decode:    func(ids []int32) (string, error) { return modeltest.Bytes{}.Text(ids), nil },
 		MaxNew:    100,
 	}

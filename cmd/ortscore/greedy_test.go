@@ -34,7 +34,7 @@ func TestReferenceGreedy(t *testing.T) {
 			// 512 tokens of a prefill have 100 MB of logits; the rows that they fill are
 			// decoded together all the same.
 			for _, limits := range []model.Limits{{Tokens: 512}, {Rows: 1}} {
-				g := &model.Generator{Decoder: d, Limits: limits}
+				g := &model.Generator{Decoders: []model.Decoder{d}, Limits: limits}
 				out, err := g.Generate(t.Context(), prompts)
 				require.NoError(t, err)
 				for i := range out {

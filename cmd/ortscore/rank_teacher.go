@@ -31,16 +31,16 @@ type decodeFlags struct {
 }
 
 func (f *decodeFlags) add(fs *pflag.FlagSet) {
-	f.decode, f.topP, f.repeat, f.batchTokens, f.batchSize, f.cacheTokens = constrainedDecoding, 1, 1, 1024, 16, 32768
+	f.decode, f.topP, f.repeat = constrainedDecoding, 1, 1
 	fs.Var(word[decoding]{&f.decode, oneOf(constrainedDecoding, freeDecoding)}, "decode", "what a local teacher may write: constrained to a ranking, or free")
 	fs.Var(within{&f.temperature, 0, math.Inf(1)}, "temperature", "of sampling; 0 takes the likeliest token")
 	fs.Var(within{&f.topP, math.SmallestNonzeroFloat64, 1}, "top-p", "the share of probability that is sampled from")
 	fs.Var(within{&f.repeat, math.SmallestNonzeroFloat64, math.Inf(1)}, "repetition-penalty", "on tokens that are in the text already; 1 for none")
 	fs.StringArrayVar(&f.stop, "stop", nil, "a `text` that ends the answer, for free decoding; may be repeated")
 	fs.Var(atLeast{&f.maxTokens, 0}, "max-tokens", fmt.Sprintf("tokens of an answer (default %d; constrained, what a ranking takes)", freeTokens))
-	fs.Var(atLeast{&f.batchTokens, 1}, "batch-tokens", "prompt tokens that are read at once, padding included")
-	fs.Var(atLeast{&f.batchSize, 1}, "batch-size", "answers that are written side by side")
-	fs.Var(atLeast{&f.cacheTokens, 1}, "cache-tokens", "tokens that the cache has room for, over all answers side by side")
+	fs.Var(atLeast{&f.batchTokens, 1}, "batch-tokens", "prompt tokens that are read at once, padding included (default 1024, on CUDA 8192, or what fits)")
+	fs.Var(atLeast{&f.batchSize, 1}, "batch-size", "answers that are written side by side (default 16, on CUDA 64)")
+	fs.Var(atLeast{&f.cacheTokens, 1}, "cache-tokens", "tokens that the cache has room for, over all answers side by side (default what half of the memory holds, on the cpu at most 32768)")
 }
 
 // freeTokens is the default of --max-tokens where anything may be written.
@@ -50,6 +50,7 @@ const freeTokens = 512
 type rankTeacher interface {
 	name() string     // for the output's name
 	provider() string // what it runs on
+	models() int      // copies that run here
 	// show returns a prompt as the model gets it.
 	show(prompt string) (string, error)
 	start(ctx context.Context, ui *ui) error
@@ -88,6 +89,7 @@ type localRanker struct {
 
 func (l *localRanker) name() string     { return l.files.Name }
 func (l *localRanker) provider() string { return string(l.info.Provider) }
+func (l *localRanker) models() int      { return l.copies }
 
 func (l *localRanker) show(prompt string) (string, error) {
 	ids, err := l.ranking.job.Fitter.Frame(prompt)
@@ -152,6 +154,10 @@ func promptRoom(maxLength, answer int, constrained bool) (int, error) {
 	return 0, withHint(fmt.Errorf("--max-length: want room for an answer of %d tokens and a prompt, got %d", answer, maxLength), hint)
 }
 
+// pageRounds is how often the rows of the cache are to be filled by a page: at its
+// end some are empty.
+const pageRounds = 16
+
 // start opens the model.
 func (l *localRanker) start(ctx context.Context, ui *ui) error {
 	if err := l.startDecoder(ctx); err != nil {
@@ -165,12 +171,14 @@ func (l *localRanker) start(ctx context.Context, ui *ui) error {
 		ui.notes([]string{"the chat template opens a " + l.local.Opening + " tag: a constrained ranking stands where the model would think; --decode free lets it"})
 	}
 	ui.notes(append(l.info.Notes, l.settings.Notes...))
+	b := f.budget(l.info.Provider, l.freeMemory(), l.forwardToken(longRow), l.info.CacheToken)
+	l.ranking.job.Page = max(rank.DefaultPage, pageRounds*b.rows*l.copies)
 	l.local.Generator = &model.Generator{
-		Decoder:     l.decoders[0],
-		Limits:      model.Limits{Tokens: f.batchTokens, Rows: f.batchSize},
+		Decoders:    l.writers(),
+		Limits:      model.Limits{Tokens: b.tokens, Rows: b.rows},
 		Sampling:    model.Sampling{Temperature: f.temperature, TopP: f.topP, RepetitionPenalty: f.repeat},
 		Stops:       l.stops,
-		CacheTokens: f.cacheTokens,
+		CacheTokens: b.cache,
 		OnStep:      l.ranking.stats.step,
 		OnShrink: func(left model.Limits) {
 			ui.notes([]string{fmt.Sprintf("out of memory: the model is loaded anew, and goes on with at most %s side by side (--batch-size) and prompts of %s at once (--batch-tokens)",

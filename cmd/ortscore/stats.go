@@ -114,12 +114,15 @@ type decodeStats struct {
 	RowSteps     int     `json:"row_steps"` // the answers that took part in them, added up
 	Requests     int     `json:"requests"`  // to an endpoint
 	Seconds      float64 `json:"seconds"`   // ranking, the model's loading left out
+	usage
 
-	bar *progress
+	bar  *progress
+	busy time.Duration // of all copies of a local model
 }
 
 // step counts a forward.
 func (s *decodeStats) step(f model.StepStats) {
+	s.busy += f.Duration
 	if f.Prefill {
 		s.PromptTokens += f.Tokens
 		s.Padding += f.Padding

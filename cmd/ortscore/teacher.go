@@ -194,6 +194,14 @@ func (t *teacher) scorers() (scorers []model.Scorer) {
 	return scorers
 }
 
+// writers are the copies of the model, each to write with.
+func (t *teacher) writers() (writers []model.Decoder) {
+	for _, d := range t.decoders {
+		writers = append(writers, d)
+	}
+	return writers
+}
+
 func (t *teacher) close() {
 	for _, lm := range t.lms {
 		_ = lm.Close()

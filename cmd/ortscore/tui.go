@@ -133,7 +133,7 @@ func (u *ui) line(format string, args ...any) { fmt.Fprintf(u.err, "ortscore: "+
 const lowMassShare = 0.1
 
 // rankSummary prints what a run of rank did.
-func (u *ui) rankSummary(asJSON bool, r *rankReport) {
+func (u *ui) rankSummary(asJSON bool, r *rankReport, stats bool) {
 	if asJSON {
 		data, _ := json.Marshal(r)
 		u.print(string(data) + "\n")
@@ -176,6 +176,9 @@ func (u *ui) rankSummary(asJSON bool, r *rankReport) {
 	}
 	if r.Broken > 0 {
 		u.line("%s left out, for the error above", count(r.Broken, "dataset"))
+	}
+	if stats && r.Models > 0 {
+		u.usage(r.usage)
 	}
 	u.written(r.Rejected, r.RejectedFiles, r.Outputs)
 }
