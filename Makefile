@@ -64,6 +64,10 @@ bench: build $(TEACHER)/model.onnx ## the command against the model alone, 32 pr
 	go test -run '^$$' -bench CommandAgainstModel -benchtime 3x -timeout 30m ./cmd/ortscore
 	go test -run '^$$' -bench 'Decode|Refill' -benchtime 1x -timeout 30m ./ort
 
+.PHONY: bench-scaling
+bench-scaling: build ## time and memory against pairs, 100 to 100,000, drawn in docs/scaling.svg: 10 minutes
+	@python3 scripts/bench_scaling.py $(BUILD)/ortscore testdata/tiny-gqa docs/scaling.svg 3
+
 .PHONY: malformed
 malformed: build $(TEACHER)/model.onnx ## count the malformed among 1,000 rankings, constrained and free: 30 minutes
 	@scripts/malformed.sh $(BUILD)/ortscore $(or $(ROWS),1000) testdata/tiny-gqa testdata/tiny-explicit $(TEACHER)
