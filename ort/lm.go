@@ -25,6 +25,10 @@ type Options struct {
 	// Graph says whether the graph may be rewritten.
 	Graph Graph
 
+	// Profile, if set, is the beginning of the path of ONNX Runtime's profile, which
+	// is written when the session is closed.
+	Profile string
+
 	// KVHeads, HeadDim and Vocab come from config.json. They are used only where
 	// the graph leaves the dimension open; 0 is unknown.
 	KVHeads, HeadDim, Vocab int
