@@ -139,13 +139,6 @@ func (r *recorder) LogProbs(ctx context.Context, b *model.Batch, at []model.Posi
 	return r.Scorer.LogProbs(ctx, b, at, out)
 }
 
-func openTeacher(b *testing.B, onnx string, g ort.Graph) *teacher {
-	t, err := (&teacherFlags{onnx: onnx, graph: g}).open()
-	require.NoError(b, err)
-	require.NoError(b, t.start(context.Background()))
-	return t
-}
-
 // recordBatches returns the batches that nll makes of the file, with the real
 // tokens in them.
 func recordBatches(b *testing.B, onnx, input string) (batches []asked, tokens float64) {
