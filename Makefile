@@ -28,8 +28,8 @@ demo: build $(TEACHER)/model.onnx ## score and rank examples/questions.jsonl wit
 	@scripts/demo.sh $(BUILD)/ortscore $(TEACHER)
 
 # Tests may not skip what make setup has put in place.
-test parity bench: export ORTSCORE_TEST_NATIVE := required
-test parity bench: export ORTSCORE_ORT_LIB := $(CURDIR)/$(LIB)
+test parity bench bench-graph profile: export ORTSCORE_TEST_NATIVE := required
+test parity bench bench-graph profile: export ORTSCORE_ORT_LIB := $(CURDIR)/$(LIB)
 .PHONY: test
 test: setup build $(VENV)/.test ## run the whole suite
 	go test -timeout 50m ./...
@@ -63,6 +63,20 @@ fuzz: $(LIB)/libtokenizers.a $(VENV)/.test ## fuzz each target for FUZZTIME (def
 bench: build $(TEACHER)/model.onnx ## the command against the model alone, 32 prompts at once against one by one: 15 minutes
 	go test -run '^$$' -bench CommandAgainstModel -benchtime 3x -timeout 30m ./cmd/ortscore
 	go test -run '^$$' -bench 'Decode|Refill' -benchtime 1x -timeout 30m ./ort
+
+.PHONY: bench-graph
+bench-graph: setup ## full logits against the scoring graph: 5 minutes
+	@go test -run '^$$' -bench ScoringGraph -benchtime 5x -timeout 30m ./cmd/ortscore | python3 scripts/bench_table.py
+
+.PHONY: bench-scaling
+bench-scaling: build ## time and memory against pairs, 100 to 100,000, drawn in docs/scaling.svg: 10 minutes
+	@python3 scripts/bench_scaling.py $(BUILD)/ortscore testdata/tiny-gqa docs/scaling.svg 3
+
+.PHONY: profile
+profile: setup ## one nll run by Go's profile and ONNX Runtime's, left in build/profile
+	@go test -run '^$$' -bench Profile -benchtime 1x ./cmd/ortscore >$(BUILD)/profile.log || { cat $(BUILD)/profile.log; exit 1; }
+	@go tool pprof -top -cum -nodefraction 0 $(BUILD)/profile/cpu.pprof >$(BUILD)/profile/cpu.txt
+	@python3 scripts/profile_table.py $(BUILD)/profile
 
 .PHONY: malformed
 malformed: build $(TEACHER)/model.onnx ## count the malformed among 1,000 rankings, constrained and free: 30 minutes

@@ -28,6 +28,9 @@ type Options struct {
 	// MemoryLimit bounds the bytes that ONNX Runtime takes on the CUDA device for
 	// weights and a run's tensors, 0 for no bound. A Decoder's cache lies beside it.
 	MemoryLimit int64
+	// Profile, if set, is the beginning of the path of ONNX Runtime's profile, which
+	// is written when the session is closed.
+	Profile string
 
 	// KVHeads, HeadDim and Vocab come from config.json. They are used only where
 	// the graph leaves the dimension open; 0 is unknown.

@@ -163,6 +163,9 @@ func open(src source, in, out []string, opts Options, provider func(*onnx.Sessio
 	// A memory pattern is kept for every shape that was ever run: over days of
 	// batches of all shapes, that is a leak.
 	err = errors.Join(so.SetIntraOpNumThreads(opts.Threads), so.SetMemPattern(false))
+	if err == nil && opts.Profile != "" {
+		err = so.EnableProfiling(opts.Profile)
+	}
 	if err == nil && provider != nil {
 		err = provider(so)
 	}

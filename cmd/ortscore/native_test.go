@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"testing"
@@ -32,4 +33,13 @@ func needFile(t testing.TB, path string) {
 		t.Skipf("needs make setup: %v", err)
 	}
 	require.NoError(t, err)
+}
+
+// openTeacher opens a teacher as the flags' defaults do, and starts it to score.
+func openTeacher(t testing.TB, onnx string, g ort.Graph) *teacher {
+	t.Helper()
+	teacher, err := (&teacherFlags{onnx: onnx, graph: g, devices: []int{0}, replicas: 1}).open()
+	require.NoError(t, err)
+	require.NoError(t, teacher.start(context.Background()))
+	return teacher
 }

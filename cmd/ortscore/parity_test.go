@@ -110,10 +110,8 @@ func compareIDs(t *testing.T, d dump, input, model string) {
 // compareLogits holds single logits against the reference's, so that scores are
 // not right for a wrong reason.
 func compareLogits(t *testing.T, d dump, onnx string) {
-	teacher, err := (&teacherFlags{onnx: onnx, graph: ort.FullGraph}).open()
-	require.NoError(t, err)
+	teacher := openTeacher(t, onnx, ort.FullGraph)
 	defer teacher.close()
-	require.NoError(t, teacher.start(context.Background()))
 	var n int
 	var largest float64
 	for _, row := range d.Rows {
