@@ -64,6 +64,10 @@ bench: build $(TEACHER)/model.onnx ## the command against the model alone, 32 pr
 	go test -run '^$$' -bench CommandAgainstModel -benchtime 3x -timeout 30m ./cmd/ortscore
 	go test -run '^$$' -bench 'Decode|Refill' -benchtime 1x -timeout 30m ./ort
 
+.PHONY: gpu-rehearsal
+gpu-rehearsal: build $(TEACHER)/model.onnx ## the GPU proof of docs/gpu.md, on the cpu with a tiny model: 5 minutes (PYTHON with torch for its peer)
+	@PYTHON='$(or $(PYTHON),$(VENV)/bin/python)' scripts/gpu_check.sh --rehearse --minutes 30 --ortscore $(BUILD)/ortscore $(LIB) $(TEACHER) $(TEACHER)-explicit
+
 .PHONY: malformed
 malformed: build $(TEACHER)/model.onnx ## count the malformed among 1,000 rankings, constrained and free: 30 minutes
 	@scripts/malformed.sh $(BUILD)/ortscore $(or $(ROWS),1000) testdata/tiny-gqa testdata/tiny-explicit $(TEACHER)
