@@ -35,9 +35,9 @@ class Done:
     seconds: float
     peak: int  # MiB: of the device by nvidia-smi, or of the process where there is none
 
-    def must(self) -> Done:
-        """Itself, or StepError where it failed."""
-        if self.code != 0:
+    def must(self, *codes: int) -> Done:
+        """Itself, or StepError where its exit code is neither 0 nor one of those."""
+        if self.code not in (0, *codes):
             raise StepError(f"exit code {self.code}: {last_line(self.err)}")
         return self
 

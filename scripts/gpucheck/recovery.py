@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -63,6 +64,17 @@ def long_rows(p: Proof) -> Path:
     return path
 
 
+def long_lists(p: Proof) -> Path:
+    """The questions with passages that are cut to fill the context, likewise."""
+    path = p.folder / "long.lists.jsonl"
+    rows = [json.loads(line) for line in QUESTIONS.read_text(encoding="utf-8").splitlines()]
+    with open(path, "w", encoding="utf-8") as file:
+        for row in rows:
+            passages = {part: [text * 8 for text in row[part]] for part in ("pos", "neg")}
+            file.write(json.dumps(row | passages) + "\n")
+    return path
+
+
 def nll_out_of_memory(p: Proof) -> str:
     if p.rehearsal:
         return forced(p, "nll", p.large(), long_rows(p), "--batch-tokens", 65536)
@@ -71,8 +83,8 @@ def nll_out_of_memory(p: Proof) -> str:
 
 def rank_out_of_memory(p: Proof) -> str:
     model = p.large() if p.rehearsal else p.half()
-    return forced(p, "rank", model, QUESTIONS, "--batch-tokens", 65536, "--batch-size", 16,
-                  "--model-type", "llm")
+    return forced(p, "rank", model, long_lists(p), "--batch-tokens", 65536, "--batch-size", 16,
+                  "--cache-tokens", 65536, "--max-length", 2048, "--model-type", "llm")
 
 
 def interrupted(p: Proof) -> str:
