@@ -78,6 +78,10 @@ profile: setup ## one nll run by Go's profile and ONNX Runtime's, left in build/
 	@go tool pprof -top -cum -nodefraction 0 $(BUILD)/profile/cpu.pprof >$(BUILD)/profile/cpu.txt
 	@python3 scripts/profile_table.py $(BUILD)/profile
 
+.PHONY: gpu-rehearsal
+gpu-rehearsal: build $(TEACHER)/model.onnx ## the GPU proof of docs/gpu.md, on the cpu with a tiny model: 5 minutes (PYTHON with torch for its peer)
+	@PYTHON='$(or $(PYTHON),$(VENV)/bin/python)' scripts/gpu_check.sh --rehearse --minutes 30 --ortscore $(BUILD)/ortscore $(LIB) $(TEACHER) $(TEACHER)-explicit
+
 .PHONY: malformed
 malformed: build $(TEACHER)/model.onnx ## count the malformed among 1,000 rankings, constrained and free: 30 minutes
 	@scripts/malformed.sh $(BUILD)/ortscore $(or $(ROWS),1000) testdata/tiny-gqa testdata/tiny-explicit $(TEACHER)

@@ -152,6 +152,9 @@ func (m *memory) alloc(size int) (*buffer, error) {
 	b, err := &buffer{memory: m, size: size}, error(nil)
 	if m.cuda != nil {
 		b.data, err = m.cuda.alloc(size)
+		if errors.Is(err, model.ErrOutOfMemory) && m.shrink() == nil {
+			b.data, err = m.cuda.alloc(size) // the arena may have held it
+		}
 	} else if C.posix_memalign(&b.data, alignment, C.size_t(max(size, 1))) != 0 {
 		err = model.ErrOutOfMemory
 	}

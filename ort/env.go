@@ -77,6 +77,8 @@ func cleanError(err error) error {
 }
 
 func cleanText(text string) string {
+	// After CUDA's words come its device, the machine's name and a line of C++.
+	text, _, _ = strings.Cut(text, " ; GPU=")
 	for _, prefix := range []string{
 		"Platform-specific initialization failed: ", "Error running network: ",
 		"Error creating C session from file: ", "Error creating session: ", "Error creating C session: ",

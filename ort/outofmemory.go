@@ -32,12 +32,10 @@ func memoryError(text string) error {
 		if at < 0 {
 			continue
 		}
-		// After CUDA's words come its device, the machine's name and a line of C++.
-		reason, _, _ := strings.Cut(lower[at:], " ; ")
 		if words == model.ErrOutOfMemory.Error() {
 			return model.ErrOutOfMemory
 		}
-		return fmt.Errorf("%w: %s", model.ErrOutOfMemory, reason)
+		return fmt.Errorf("%w: %s", model.ErrOutOfMemory, lower[at:])
 	}
 	return nil
 }

@@ -36,7 +36,7 @@ func BenchmarkProfile(b *testing.B) {
 	require.NoError(b, err)
 	t.lms = append(t.lms, lm)
 	job := t.job()
-	job.LM = &model.LM{Scorers: t.scorers(), Tuner: tuner(ort.CPU)}
+	job.LM = &model.LM{Scorers: t.scorers(), Tuner: tuner(ort.CPU, math.MaxInt32)}
 	in, err := dataset.Open(filepath.Join(root, "examples", "questions.jsonl"))
 	require.NoError(b, err)
 	defer in.Close()

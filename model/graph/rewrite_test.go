@@ -113,6 +113,19 @@ func TestRewriteFixtures(t *testing.T) {
 			}
 		}
 
+		// For CUDA the operator's outputs stay, and only there.
+		present := rewritten(t, data, ScoringPresent)
+		kept, err := Parse(present.Data)
+		require.NoError(t, err)
+		require.Equal(t, m.Inputs, kept.Inputs, name)
+		require.Equal(t, m.Outputs, kept.Outputs, name)
+		for _, n := range bodyOf(t, present.Data).nodes {
+			if n.op == "com.microsoft.GroupQueryAttention" {
+				require.Equal(t, []string{"", ""}, n.inputs[3:5])
+				require.Len(t, n.outputs, 3)
+			}
+		}
+
 		r = rewritten(t, data, Decoding)
 		m, err = Parse(r.Data)
 		require.NoError(t, err)
