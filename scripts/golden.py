@@ -118,14 +118,19 @@ def texts(row: dict[str, Any], tokenizer: Tokenizer, limit: int) -> list[tuple[s
     return out
 
 
+def answer_tokens(tokenizer: Tokenizer, answer: str) -> int:
+    """How many tokens are the answer's, by the reference's rule."""
+    # Spaces at the answer's end count, though the text of qa has them stripped.
+    counted = tokenizer.encode("Answer: " + answer.lstrip(" ")).ids
+    return len(counted) - len(tokenizer.encode("Answer:").ids)
+
+
 @torch.no_grad()
 def score(model: Any, tokenizer: Tokenizer, text: str, answer: str,
           with_logits: bool) -> dict[str, Any]:
     """One SEQUENCE of the dump, see above."""
     ids = tokenizer.encode(text).ids
-    # Spaces at the answer's end count, though the text of qa has them stripped.
-    counted = tokenizer.encode("Answer: " + answer.lstrip(" ")).ids
-    count = len(counted) - len(tokenizer.encode("Answer:").ids)
+    count = answer_tokens(tokenizer, answer)
     # Row t of the logits predicts token t + 1.
     logits = model(torch.tensor([ids])).logits[0, -count - 1:-1].float()
     target = torch.tensor(ids[-count:])
