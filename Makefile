@@ -85,14 +85,15 @@ gpu-rehearsal: build $(TEACHER)/model.onnx ## the GPU proof of docs/gpu.md, on t
 
 # A quick look: make bench-peers ROUNDS=1 ROWS=1 PASSAGES=16; make bench-rank ROUNDS=1 LISTS=2 NEW=8.
 # TEACHERS may name further exports of the same teacher, each a line of the tables.
-bench-peers bench-rank: FILE ?= $(firstword $(wildcard ../shared/data/llm-embedder-toy/qa.json) examples/questions.jsonl)
-bench-peers bench-rank: COMPARED = --ortscore $(BUILD)/ortscore --peers $(PEERS) --models $(or $(TEACHERS),$(TEACHER)) \
-	--input $(FILE) --rounds $(or $(ROUNDS),3)
+# FILE is FlagEmbedding's toy qa file, where it lies beside the repository, two rows of it; else the examples.
+TOY := $(wildcard ../shared/data/llm-embedder-toy/qa.json)
+COMPARED = --ortscore $(BUILD)/ortscore --peers $(PEERS) --models $(or $(TEACHERS),$(TEACHER)) \
+	--input $(or $(FILE),$(TOY),examples/questions.jsonl) --rounds $(or $(ROUNDS),3)
 bench-peers bench-rank: export PYTHONPATH := scripts
 
 .PHONY: bench-peers
 bench-peers: build $(TEACHER)/model.onnx $(PEERS)/weights/.setup $(PEERS)/llama/.setup ## nll against torch and llama.cpp: 25 minutes, and as long for their setup (6 GB)
-	@python3 -m peers.nll $(COMPARED) --rows $(or $(ROWS),2) --passages $(or $(PASSAGES),0)
+	@python3 -m peers.nll $(COMPARED) --rows $(or $(ROWS),$(if $(TOY),2,0)) --passages $(or $(PASSAGES),0)
 
 .PHONY: bench-rank
 bench-rank: build $(TEACHER)/model.onnx $(PEERS)/weights/.setup ## rank against transformers' generate: 10 minutes

@@ -18,7 +18,7 @@ import torch
 from onnx import TensorProto, helper
 
 SHAPES = ((1024, 576, 1536), (1024, 1536, 576), (2048, 2048, 2048))
-SECONDS = 2.0
+SECONDS = 1.0
 
 
 def main() -> None:
