@@ -68,11 +68,10 @@ class Prompt:
         return self.tokenizer.encode(text, add_special_tokens=False).ids
 
     def fill(self, query: str, pool: list[str]) -> list[str]:
-        """As many as bring the prompt to TOKENS, three at least."""
-        count = 3
-        while count < min(MOST, len(pool)) and len(self.ids(query, pool[:count])) < TOKENS:
-            count += 1
-        return pool[:count]
+        """As many as bring the prompt nearest to TOKENS, three at least."""
+        counts = range(3, min(MOST, len(pool)) + 1)
+        best = min(counts, key=lambda n: abs(len(self.ids(query, pool[:n])) - TOKENS))
+        return pool[:best]
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from peers import child, stats
 
 # What is tried once, over the first passages of the first row, for the best batch.
 TORCH_BATCHES = (8, 16, 32)
-LLAMA_BATCHES = (2, 4, 8, 16)
+LLAMA_BATCHES = (1, 2, 4, 8)
 TRIED_PASSAGES = 64
 
 
