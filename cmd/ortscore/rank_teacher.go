@@ -48,8 +48,9 @@ const freeTokens = 512
 
 // rankTeacher is what makes and runs a rank.Teacher.
 type rankTeacher interface {
-	name() string     // for the output's name
-	provider() string // what it runs on
+	name() string      // for the output's name
+	provider() string  // what it runs on
+	precision() string // of its weights
 	// show returns a prompt as the model gets it.
 	show(prompt string) (string, error)
 	start(ctx context.Context, ui *ui) error
@@ -86,7 +87,6 @@ type localRanker struct {
 	stops   []int32
 }
 
-func (l *localRanker) name() string     { return l.files.Name }
 func (l *localRanker) provider() string { return string(l.decoder.Info().Provider) }
 
 func (l *localRanker) show(prompt string) (string, error) {
@@ -167,7 +167,7 @@ func (l *localRanker) start(ctx context.Context, ui *ui) error {
 	if l.local.Grammar != nil && l.local.Opening != "" {
 		ui.notes([]string{"the chat template opens a " + l.local.Opening + " tag: a constrained ranking stands where the model would think; --decode free lets it"})
 	}
-	ui.notes(append(l.decoder.Info().Notes, l.settings.Notes...))
+	ui.notes(l.notes(l.decoder.Info()))
 	l.local.Generator = &model.Generator{
 		Decoder:     l.decoder,
 		Limits:      model.Limits{Tokens: f.batchTokens, Rows: f.batchSize},
