@@ -64,6 +64,10 @@ bench: build $(TEACHER)/model.onnx ## the command against the model alone, 32 pr
 	go test -run '^$$' -bench CommandAgainstModel -benchtime 3x -timeout 30m ./cmd/ortscore
 	go test -run '^$$' -bench 'Decode|Refill' -benchtime 1x -timeout 30m ./ort
 
+.PHONY: bench-int8
+bench-int8: build $(TEACHER)/model.onnx ## int8 against fp32, three times in turn, over FILE (default examples/questions.jsonl)
+	@$(VENV)/bin/python scripts/bench_int8.py $(BUILD)/ortscore $(TEACHER) $(TEACHER)-int8 $(or $(FILE),examples/questions.jsonl)
+
 .PHONY: malformed
 malformed: build $(TEACHER)/model.onnx ## count the malformed among 1,000 rankings, constrained and free: 30 minutes
 	@scripts/malformed.sh $(BUILD)/ortscore $(or $(ROWS),1000) testdata/tiny-gqa testdata/tiny-explicit $(TEACHER)
