@@ -100,6 +100,10 @@ bench-rank: build $(TEACHER)/model.onnx $(PEERS)/weights/.setup ## rank against 
 	@go test -c -o $(PEERS)/ort.test ./ort
 	@python3 -m peers.rank $(COMPARED) --bench $(PEERS)/ort.test --lists $(or $(LISTS),8) --new $(or $(NEW),48)
 
+.PHONY: bench-int8
+bench-int8: build $(TEACHER)/model.onnx ## int8 against fp32, three times in turn, over FILE (default examples/questions.jsonl)
+	@$(VENV)/bin/python scripts/bench_int8.py $(BUILD)/ortscore $(TEACHER) $(TEACHER)-int8 $(or $(FILE),examples/questions.jsonl)
+
 .PHONY: malformed
 malformed: build $(TEACHER)/model.onnx ## count the malformed among 1,000 rankings, constrained and free: 30 minutes
 	@scripts/malformed.sh $(BUILD)/ortscore $(or $(ROWS),1000) testdata/tiny-gqa testdata/tiny-explicit $(TEACHER)

@@ -248,3 +248,14 @@ func TestCancelStopsTheModel(t *testing.T) {
 	require.Equal(t, score(t, openFixture(t, "tiny-gqa", Options{Graph: FullGraph}), model.Limits{Tokens: 100}, seqs), again,
 		"a stopped session is as good as a new one")
 }
+
+// Where the processor has no VNNI the weights are made unsigned; no score changes.
+func TestExactIntegersChangeNoScore(t *testing.T) {
+	seqs := someSequences(20, 512)
+	limits := model.Limits{Tokens: 200}
+	signed := score(t, openFixture(t, "tiny-int8", Options{}), limits, seqs)
+	before := addsPairsWhole
+	defer func() { addsPairsWhole = before }()
+	addsPairsWhole = !before
+	require.Less(t, maxDiff(t, signed, score(t, openFixture(t, "tiny-int8", Options{}), limits, seqs)), 1e-5)
+}

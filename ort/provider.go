@@ -162,7 +162,7 @@ func open(src source, in, out []string, opts Options, provider func(*onnx.Sessio
 	defer so.Destroy()
 	// A memory pattern is kept for every shape that was ever run: over days of
 	// batches of all shapes, that is a leak.
-	err = errors.Join(so.SetIntraOpNumThreads(opts.Threads), so.SetMemPattern(false))
+	err = errors.Join(so.SetIntraOpNumThreads(opts.Threads), so.SetMemPattern(false), exactIntegers(so))
 	if err == nil && opts.Profile != "" {
 		err = so.EnableProfiling(opts.Profile)
 	}

@@ -1,6 +1,6 @@
 """Exports a Llama-family checkpoint to ONNX, without torch.
 
-    python scripts/export_onnx.py SOURCE OUT_DIR [--dtype fp32|fp16] [--attention gqa|explicit]
+    python scripts/export_onnx.py SOURCE OUT_DIR [--dtype fp32|fp16|int8] [--attention gqa|explicit]
     python scripts/export_onnx.py --random llama-7b SOURCE OUT_DIR [--seed N] ...
 
 SOURCE is a .gguf file or a Hugging Face folder with config.json and safetensors. OUT_DIR gets
@@ -31,8 +31,10 @@ def parse(argv: list[str]) -> argparse.Namespace:
                         help="a .gguf file, or a folder with config.json and safetensors; "
                         "with --random, a folder with a tokenizer.json")
     parser.add_argument("out", type=Path, metavar="OUT_DIR", help="the folder to write")
-    parser.add_argument("--dtype", choices=("fp32", "fp16"), default="fp32",
-                        help="type of weights, activations and cache (default fp32)")
+    parser.add_argument("--dtype", choices=("fp32", "fp16", "int8"), default="fp32",
+                        help="type of weights, activations and cache; int8, for CPUs with VNNI or "
+                        "AMX, rounds the layers' weights and what they are multiplied with, and "
+                        "leaves embedding, attention, head and cache in fp32 (default fp32)")
     parser.add_argument("--attention", choices=("gqa", "explicit"), default="gqa",
                         help="fused GroupQueryAttention, or plain operators (default gqa)")
     parser.add_argument("--context", type=int, metavar="N",

@@ -79,6 +79,7 @@ func (t *teacher) describeModel(ui *ui) {
 	ui.fact("architecture", "%s", orNone(t.config.Architecture))
 	ui.fact("convention", "%s", c.Name)
 	ui.fact("types", "ids %s, logits %s", c.InputIDs.Type, c.Logits.Type)
+	ui.fact("weights", "%s", t.stored)
 	if len(c.Past) > 0 {
 		ui.fact("cache", "%d layers, %d heads of %d, %s", c.KVLayers(), info.KVHeads, info.HeadDim, c.Past[0].Type)
 	}
@@ -99,7 +100,7 @@ func (t *teacher) describeModel(ui *ui) {
 	} else {
 		ui.fact("memory left", "unknown: %v", err)
 	}
-	ui.notes(info.Notes)
+	ui.notes(append(info.Notes, precisionNotes(t.stored)...))
 }
 
 // forward scores a short text, so that a person can see that the model speaks.

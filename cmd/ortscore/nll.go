@@ -78,7 +78,7 @@ func (f *nllFlags) run(ctx context.Context, ui *ui, args []string) error {
 	if err := s.build(); err != nil {
 		return err
 	}
-	if s.files, err = f.pair(inputs, s.teacher.files.Name); err != nil {
+	if s.files, err = f.pair(inputs, s.teacher.name()); err != nil {
 		return err
 	}
 	if f.dryRun {
@@ -138,7 +138,7 @@ func (s *scoring) score(ctx context.Context) error {
 	if err := s.teacher.start(ctx); err != nil {
 		return err
 	}
-	s.ui.notes(append(s.teacher.info.Notes, s.teacher.settings.Notes...))
+	s.ui.notes(s.teacher.notes(s.teacher.info))
 	s.job.Builder.Vocab = s.teacher.info.Vocab
 	total, stats := &nll.Summary{}, &runStats{}
 	s.job.LM, s.job.Page = s.lm(), s.page()

@@ -62,6 +62,7 @@ type remoteRanker struct {
 func (r *remoteRanker) name() string                       { return strings.ReplaceAll(r.model, "/", "_") }
 func (r *remoteRanker) provider() string                   { return "endpoint" }
 func (r *remoteRanker) models() int                        { return 0 }
+func (r *remoteRanker) precision() string                  { return unknownPrecision }
 func (r *remoteRanker) show(prompt string) (string, error) { return prompt, nil }
 func (r *remoteRanker) start(context.Context, *ui) error   { return nil }
 func (r *remoteRanker) close() {

@@ -48,9 +48,10 @@ const freeTokens = 512
 
 // rankTeacher is what makes and runs a rank.Teacher.
 type rankTeacher interface {
-	name() string     // for the output's name
-	provider() string // what it runs on
-	models() int      // copies that run here
+	name() string      // for the output's name
+	provider() string  // what it runs on
+	precision() string // of its weights
+	models() int       // copies that run here
 	// show returns a prompt as the model gets it.
 	show(prompt string) (string, error)
 	start(ctx context.Context, ui *ui) error
@@ -87,7 +88,6 @@ type localRanker struct {
 	stops   []int32
 }
 
-func (l *localRanker) name() string     { return l.files.Name }
 func (l *localRanker) provider() string { return string(l.info.Provider) }
 func (l *localRanker) models() int      { return l.copies }
 
@@ -170,7 +170,7 @@ func (l *localRanker) start(ctx context.Context, ui *ui) error {
 	if l.local.Grammar != nil && l.local.Opening != "" {
 		ui.notes([]string{"the chat template opens a " + l.local.Opening + " tag: a constrained ranking stands where the model would think; --decode free lets it"})
 	}
-	ui.notes(append(l.info.Notes, l.settings.Notes...))
+	ui.notes(l.notes(l.info))
 	b := f.budget(l.info.Provider, l.freeMemory(), l.forwardToken(longRow), l.info.CacheToken)
 	l.ranking.job.Page = max(rank.DefaultPage, pageRounds*b.rows*l.copies)
 	l.local.Generator = &model.Generator{

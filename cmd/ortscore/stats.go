@@ -71,13 +71,14 @@ type outcome struct {
 	Version       string   `json:"version"`
 	Model         string   `json:"model"`
 	Provider      string   `json:"provider"`
+	Precision     string   `json:"precision"` // of the teacher's weights
 	Outputs       []string `json:"outputs"`
 	RejectedFiles []string `json:"rejected_files"`
 }
 
 // newOutcome makes lists of no files empty, and not null.
-func newOutcome(model, provider string, done []filePair, rejected []string) outcome {
-	o := outcome{Version: version, Model: model, Provider: provider, Outputs: []string{}, RejectedFiles: append([]string{}, rejected...)}
+func newOutcome(model, provider, precision string, done []filePair, rejected []string) outcome {
+	o := outcome{Version: version, Model: model, Provider: provider, Precision: precision, Outputs: []string{}, RejectedFiles: append([]string{}, rejected...)}
 	for _, p := range done {
 		o.Outputs = append(o.Outputs, p.out)
 	}
@@ -95,7 +96,7 @@ type report struct {
 
 func (s *scoring) report(sum *nll.Summary, stats *runStats) *report {
 	r := &report{
-		outcome:  newOutcome(s.teacher.files.Model, string(s.teacher.info.Provider), s.files, s.rejected),
+		outcome:  newOutcome(s.teacher.files.Model, string(s.teacher.info.Provider), s.teacher.stored, s.files, s.rejected),
 		Summary:  sum,
 		runStats: *stats,
 		asPosNeg: s.flags.fields != nll.TeacherFields,
@@ -153,7 +154,7 @@ type rankReport struct {
 
 func (r *ranking) report(sum *rank.Summary, done []filePair) *rankReport {
 	return &rankReport{
-		outcome:     newOutcome(r.teacher.name(), r.teacher.provider(), done, r.rejected),
+		outcome:     newOutcome(r.teacher.name(), r.teacher.provider(), r.teacher.precision(), done, r.rejected),
 		Broken:      r.broken,
 		constrained: r.flags.modelType != remoteModel && r.flags.decode == constrainedDecoding,
 		Summary:     sum,

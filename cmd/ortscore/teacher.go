@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 
 	"github.com/spf13/pflag"
 
 	"github.com/ortscore/ortscore/model"
+	"github.com/ortscore/ortscore/model/graph"
 	"github.com/ortscore/ortscore/model/hf"
 	"github.com/ortscore/ortscore/ort"
 )
@@ -53,6 +55,7 @@ type teacher struct {
 	decoders  []ort.Decoder // none until startDecoder
 	info      ort.Info      // of each of them
 	copies    int           // how many there are
+	stored    string        // what its matrices of weights are stored in: fp32, int8 ... or unknownPrecision
 	flags     *teacherFlags
 }
 
@@ -77,7 +80,28 @@ func (f *teacherFlags) open() (*teacher, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &teacher{files: files, config: config, tokenizer: tok, settings: settings, flags: f}, nil
+	return &teacher{files: files, config: config, tokenizer: tok, settings: settings, stored: storedIn(files.Model), flags: f}, nil
+}
+
+// storedIn returns the precision of the model at path. What is wrong with a model
+// that cannot be read is said when it is opened.
+func storedIn(path string) string {
+	g, err := graph.Read(path)
+	if err != nil || g.Precision == "" {
+		return unknownPrecision
+	}
+	return g.Precision
+}
+
+// name is the model's, for an output's name.
+func (t *teacher) name() string { return labelled(t.files.Name, t.stored) }
+
+// precision is that of the model's weights.
+func (t *teacher) precision() string { return t.stored }
+
+// notes are what a person should know of a teacher that runs as info tells.
+func (t *teacher) notes(info ort.Info) []string {
+	return slices.Concat(info.Notes, t.settings.Notes, precisionNotes(t.stored))
 }
 
 func (f *teacherFlags) loadLibrary() (*ort.Library, error) {

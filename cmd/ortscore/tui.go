@@ -81,8 +81,8 @@ func (u *ui) summary(asJSON bool, r *report, stats bool) {
 		return
 	}
 	line := u.line
-	line("%s, %s scored: %s tokens in %s, %s tokens/s, %.1f%% padding", count(r.Rows, "row"), count(r.Passages, "passage"),
-		thousands(r.Tokens), seconds(r.Seconds), thousands(int(r.TokensPerSecond)), 100*share(r.Padding, r.Tokens+r.Padding))
+	line("%s, %s scored: %s tokens in %s, %s tokens/s, %.1f%% padding%s", count(r.Rows, "row"), count(r.Passages, "passage"),
+		thousands(r.Tokens), seconds(r.Seconds), thousands(int(r.TokensPerSecond)), 100*share(r.Padding, r.Tokens+r.Padding), weightsText(r.Precision))
 	if r.Passages > 0 {
 		line("scores from %.4f to %.4f, mean %.4f, spread within a row %.4f", r.Min, r.Max, r.Mean, r.Spread)
 	}
@@ -145,8 +145,8 @@ func (u *ui) rankSummary(asJSON bool, r *rankReport, stats bool) {
 	if u.quiet || asJSON {
 		return
 	}
-	u.line("%s, %s ranked: %s of %s tokens, in %s", count(r.Rows, "row"), count(r.Passages, "passage"),
-		count(r.Lists, "list"), thousands(r.PromptTokens), seconds(r.Seconds))
+	u.line("%s, %s ranked: %s of %s tokens, in %s%s", count(r.Rows, "row"), count(r.Passages, "passage"),
+		count(r.Lists, "list"), thousands(r.PromptTokens), seconds(r.Seconds), weightsText(r.Precision))
 	if r.constrained && r.RowSteps > 0 {
 		u.line("%s, %s over all rows in place of %s, the tokens of the rankings: %.0f%% saved", count(r.Steps, "step"),
 			thousands(r.RowSteps), thousands(r.FullTokens), 100*(1-share(r.RowSteps, r.FullTokens)))

@@ -20,6 +20,9 @@ type Model struct {
 	Ops      map[string]int // operator type to how often it stands in the graph
 	External []External     // the files that hold weights, one entry a file
 	Params   int64          // elements in all initializers
+	// Precision is the narrowest type that matrices of weights are stored in: fp32, fp16,
+	// bf16, int8, int4 ... and "" where none is found. A head in fp32 does not make int8 layers fp32.
+	Precision string
 }
 
 // Has reports whether the graph holds an operator of type op.

@@ -70,11 +70,12 @@ type parser struct {
 	// size of each external file, by location
 	external map[string]int64
 	order    []string
+	weights  *precisions
 }
 
 // Parse describes a model from the bytes of its file. It checks nothing on disk.
 func Parse(data []byte) (*Model, error) {
-	p := &parser{model: Model{Ops: map[string]int{}}, external: map[string]int64{}}
+	p := &parser{model: Model{Ops: map[string]int{}}, external: map[string]int64{}, weights: newPrecisions()}
 	var producer, version string
 	var graphs int
 	err := fields(data, func(num protowire.Number, b []byte, _ uint64) error {
@@ -97,6 +98,7 @@ func Parse(data []byte) (*Model, error) {
 	if graphs != 1 || len(p.model.Outputs) == 0 {
 		return nil, errCut
 	}
+	p.model.Precision = p.weights.narrowest()
 	p.model.Producer = producer
 	if version != "" {
 		p.model.Producer += " " + version
@@ -176,6 +178,7 @@ func (p *parser) function(b []byte) error {
 }
 
 func (p *parser) node(b []byte, depth int) error {
+	p.weights.add(b)
 	return fields(b, func(num protowire.Number, b []byte, _ uint64) error {
 		switch num {
 		case 4: // op_type

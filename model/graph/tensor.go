@@ -35,6 +35,7 @@ func (p *parser) initializer(b []byte) (name string, err error) {
 	if err != nil {
 		return name, err
 	}
+	p.weights.types[name] = typ
 	p.model.Params = addCapped(p.model.Params, elements)
 	if len(external) == 0 {
 		return name, nil

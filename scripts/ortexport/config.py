@@ -148,7 +148,7 @@ class ModelConfig:
             "bos_token_id": self.bos_id,
             "eos_token_id": self.eos_id,
             "pad_token_id": self.pad_id,
-            "torch_dtype": {"fp32": "float32", "fp16": "float16"}[dtype],
+            "torch_dtype": "float16" if dtype == "fp16" else "float32",
         })
         out["rope_parameters"] = rope | (out["rope_scaling"] or {})
         out.pop("dtype", None)

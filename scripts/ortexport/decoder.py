@@ -11,6 +11,7 @@ from .checkpoint import Checkpoint, read
 from .config import ModelConfig
 from .errors import CheckpointError, UnsupportedError
 from .graph import MICROSOFT, Graph
+from .int8 import Int8Linear
 from .writer import transposed_blocks
 
 EMBED, HEAD, NORM = "model.embed_tokens.weight", "lm_head.weight", "model.norm.weight"
@@ -64,11 +65,16 @@ def check_tensors(checkpoint: Checkpoint) -> None:
 
 
 class Decoder:
-    """Builds the graph of one checkpoint; `attention` is "gqa" or "explicit"."""
+    """Builds the graph of one checkpoint; `attention` is "gqa" or "explicit".
 
-    def __init__(self, g: Graph, checkpoint: Checkpoint, attention: str, use_cache: bool = True):
+    With `int8` the linear layers of all blocks are rounded; embedding and lm_head are not.
+    """
+
+    def __init__(self, g: Graph, checkpoint: Checkpoint, attention: str, use_cache: bool = True,
+                 int8: bool = False):
         self.g, self.checkpoint, self.config = g, checkpoint, checkpoint.config
         self.fused = attention == "gqa"
+        self.int8 = Int8Linear(g) if int8 else None
         g.input("input_ids", "int64", ["batch_size", "sequence_length"])
         g.input("attention_mask", "int64", ["batch_size", "total_sequence_length"])
         if not self.fused and use_cache:
@@ -132,7 +138,11 @@ class Decoder:
                             bias)
 
     def _linear(self, value: str, name: str, at: str, bias: bool) -> str:
-        out = self.g.op("MatMul", [value, self._matrix(name, at.strip("/").replace("/", "."))], at)
+        label = at.strip("/").replace("/", ".")
+        if self.int8:
+            out = self.int8(value, read(self.checkpoint, name + ".weight"), label, at)
+        else:
+            out = self.g.op("MatMul", [value, self._matrix(name, label)], at)
         if not bias:
             return out
         return self.g.op("Add", [out, self._vector(name + ".bias")], at)

@@ -13,6 +13,7 @@ from .decoder import Decoder, check_tensors, expected_shapes
 from .errors import ExportError
 from .graph import Graph
 from .random import RandomCheckpoint
+from .smooth import Smoothed
 from .writer import DATA_FILE, ExternalData, new_folder
 
 PRODUCER = "ortscore"
@@ -91,8 +92,11 @@ def write_model(checkpoint: Checkpoint, out: Path, options: Options) -> None:
     """Writes model.onnx and model.onnx.data."""
     data = ExternalData(out / DATA_FILE)
     try:
-        graph = Graph(options.dtype, data)
-        Decoder(graph, checkpoint, options.attention, options.use_cache).build()
+        int8 = options.dtype == "int8"
+        graph = Graph("fp32" if int8 else options.dtype, data)
+        if int8:
+            checkpoint = Smoothed(checkpoint)
+        Decoder(graph, checkpoint, options.attention, options.use_cache, int8).build()
     finally:
         data.close()
     (out / "model.onnx").write_bytes(graph.model(PRODUCER).SerializeToString(deterministic=True))

@@ -16,7 +16,8 @@ OPSET = 18
 IR_VERSION = 9
 MICROSOFT = "com.microsoft"
 
-ELEMENT = {"fp32": np.float32, "fp16": np.float16, "int64": np.int64, "int32": np.int32}
+ELEMENT = {"fp32": np.float32, "fp16": np.float16, "int64": np.int64, "int32": np.int32,
+           "uint8": np.uint8}
 TENSOR = ONNX_TYPES | {"int64": onnx.TensorProto.INT64, "int32": onnx.TensorProto.INT32,
                        "bool": onnx.TensorProto.BOOL}
 

@@ -19,8 +19,9 @@ DATA_FILE = "model.onnx.data"
 PAGE = 4096
 SMALL_ALIGN = 64
 
-NUMPY_TYPES = {"fp32": np.dtype("<f4"), "fp16": np.dtype("<f2")}
-ONNX_TYPES = {"fp32": onnx.TensorProto.FLOAT, "fp16": onnx.TensorProto.FLOAT16}
+NUMPY_TYPES = {"fp32": np.dtype("<f4"), "fp16": np.dtype("<f2"), "int8": np.dtype("i1")}
+ONNX_TYPES = {"fp32": onnx.TensorProto.FLOAT, "fp16": onnx.TensorProto.FLOAT16,
+              "int8": onnx.TensorProto.INT8}
 
 
 class ExternalData:
@@ -33,9 +34,9 @@ class ExternalData:
             blocks: Iterable[np.ndarray]) -> onnx.TensorProto:
         """Writes the float32 blocks as `dtype` ("fp32" or "fp16"), one after the other.
 
-        Together the blocks must fill `shape`. Raises ExportError where a finite weight leaves
-        the range of fp16. Tensors of a page or more start on a page, so that ONNX Runtime can
-        map them.
+        Blocks of "int8" are int8 already. Together the blocks must fill `shape`. Raises
+        ExportError where a finite weight leaves the range of fp16. Tensors of a page or more
+        start on a page, so that ONNX Runtime can map them.
         """
         nbytes = math.prod(shape) * NUMPY_TYPES[dtype].itemsize
         align = PAGE if nbytes >= PAGE else SMALL_ALIGN
@@ -60,7 +61,7 @@ class ExternalData:
 
 
 def _cast(block: np.ndarray, dtype: str, name: str) -> np.ndarray:
-    if dtype == "fp32":
+    if dtype != "fp16":
         return block
     with np.errstate(over="ignore"):
         half = block.astype(np.float16)

@@ -61,8 +61,9 @@ def large(tmp_path_factory):
     shutil.rmtree(folder)
 
 
-@pytest.mark.parametrize("dtype", ["fp32", "fp16"])
-def test_peak_memory_does_not_grow_with_the_model(large, dtype):
+# Int8 holds the activations of a calibration as well, and what numpy's BLAS takes for itself.
+@pytest.mark.parametrize(("dtype", "activations"), [("fp32", 0), ("fp16", 0), ("int8", 32)])
+def test_peak_memory_does_not_grow_with_the_model(large, dtype, activations):
     total = sum(path.stat().st_size for path in large.iterdir()) / 2**20
     run = subprocess.run(
         [sys.executable, "-c", MEASURE, str(ROOT / "scripts"), str(large),
@@ -71,4 +72,4 @@ def test_peak_memory_does_not_grow_with_the_model(large, dtype):
     before, peak = map(float, run.stdout.split("PEAK")[1].split())
     print(f"{dtype}: {total:.0f} MB of weights, largest tensor {LARGEST:.0f} MB, "
           f"peak {peak - before:.0f} MB above the {before:.0f} MB of the imports")
-    assert peak - before < 3 * LARGEST < total / 4
+    assert peak - before < 3 * LARGEST + activations < total / 4 + activations
