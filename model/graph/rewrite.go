@@ -33,8 +33,9 @@ type Rewritten struct {
 }
 
 // Rewrite rewrites the graph of the model file at path, whose convention is c.
-// Before the lm_head the hidden states at the positions asked for are gathered,
-// so that it runs over n positions in place of B*T:
+// Before the lm_head, or before the last layer's last multiplies where these can
+// do with it, the hidden states at the positions asked for are gathered, so that
+// what follows runs over n positions in place of B*T:
 //
 //	hidden [B, T, H] -> GatherND(positions) -> [n, H] -> the head and its tail -> [n, V]
 //	scoring: -> the log-softmax in fp32 at the targets -> [n, 1]
@@ -140,6 +141,7 @@ type rewriter struct {
 	conv      *Convention
 	form      Form
 	head      *head
+	chosen    *chosen
 	cut       *cacheCut
 	locations map[string]string
 	renamed   map[string]string // inputs of the head and its tail
@@ -147,7 +149,7 @@ type rewriter struct {
 	changed   map[string]bool // tensors whose value_info is out of date
 	out       *Rewritten
 	parts     [][]byte
-	gathered  string
+	gathered  map[string]string // by the tensor over all positions
 }
 
 func newRewriter(g *body, c *Convention, form Form, locations map[string]string) (*rewriter, error) {
@@ -161,7 +163,13 @@ func newRewriter(g *body, c *Convention, form Form, locations map[string]string)
 		w.cut = g.cutCache(c)
 	}
 	w.out = &Rewritten{Flat: w.head.flat, Positions: w.fresh("positions"), Uncached: len(w.cut.inputs) > 0}
-	w.gathered = w.fresh("hidden")
+	w.chosen = g.chooseEarly(w.head)
+	w.gathered = map[string]string{}
+	for n := range w.chosen.nodes {
+		for _, name := range n.outputs {
+			w.changed[name] = true
+		}
+	}
 	w.output()
 	return w, nil
 }
@@ -243,11 +251,11 @@ func (w *rewriter) node(f field, n *operator) {
 	}
 	switch {
 	case w.gone[n]:
-	case n == w.head.node:
-		w.add(1, appendNode("GatherND", []string{n.inputs[0], w.out.Positions}, w.gathered, "", 0))
-		w.add(1, n.edit(func(i int, name string) string {
-			if i == 0 {
-				return w.gathered
+	case w.chosen.nodes[n]:
+		w.gather(n)
+		w.add(1, n.edit(func(_ int, name string) string {
+			if to, ok := w.gathered[name]; ok {
+				return to
 			}
 			return name
 		}, len(n.outputs)))
@@ -266,6 +274,18 @@ func (w *rewriter) node(f field, n *operator) {
 		w.add(1, n.edit(rename, len(n.outputs)))
 	default:
 		w.parts = append(w.parts, f.raw)
+	}
+}
+
+// gather writes what picks the positions asked for out of the tensors that a node
+// reads, where that has not been done.
+func (w *rewriter) gather(n *operator) {
+	for _, name := range n.inputs {
+		if _, done := w.gathered[name]; !w.chosen.reads[name] || done {
+			continue
+		}
+		w.gathered[name] = w.fresh("hidden")
+		w.add(1, appendNode("GatherND", []string{name, w.out.Positions}, w.gathered[name], "", 0))
 	}
 }
 
