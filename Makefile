@@ -66,7 +66,7 @@ bench: build $(TEACHER)/model.onnx ## the command against the model alone, 32 pr
 	go test -run '^$$' -bench 'Decode|Refill' -benchtime 1x -timeout 30m ./ort
 
 .PHONY: bench-graph
-bench-graph: setup ## full logits against the scoring graph: 5 minutes
+bench-graph: setup ## full logits against the scoring graph: 3 minutes
 	@go test -run '^$$' -bench ScoringGraph -benchtime 5x -timeout 30m ./cmd/ortscore | python3 scripts/bench_table.py
 
 .PHONY: bench-scaling
@@ -96,7 +96,7 @@ bench-peers: build $(TEACHER)/model.onnx $(PEERS)/weights/.setup $(PEERS)/llama/
 	@python3 -m peers.nll $(COMPARED) --rows $(or $(ROWS),$(if $(TOY),2,0)) --passages $(or $(PASSAGES),0)
 
 .PHONY: bench-rank
-bench-rank: build $(TEACHER)/model.onnx $(PEERS)/weights/.setup ## rank against transformers' generate: 10 minutes
+bench-rank: build $(TEACHER)/model.onnx $(PEERS)/weights/.setup ## rank against transformers' generate: 5 minutes
 	@go test -c -o $(PEERS)/ort.test ./ort
 	@python3 -m peers.rank $(COMPARED) --bench $(PEERS)/ort.test --lists $(or $(LISTS),8) --new $(or $(NEW),48)
 
