@@ -101,8 +101,10 @@ func TestSeveralScorers(t *testing.T) {
 	require.Equal(t, want, got)
 	require.Equal(t, len(seqs), sequences)
 
-	broken := errors.New("broken")
-	toys[1].Before = func(*model.Batch) error { return broken }
+	broken, failed := errors.New("broken"), make(chan bool)
+	wait := func(*model.Batch) error { <-failed; return nil }
+	toys[0].Before, toys[2].Before = wait, wait
+	toys[1].Before = func(*model.Batch) error { close(failed); return broken }
 	_, err = lm.LogLikelihood(t.Context(), seqs)
 	require.ErrorIs(t, err, broken, "one failure ends the call")
 }

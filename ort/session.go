@@ -161,6 +161,7 @@ func (s *session) reopen(ctx context.Context) error {
 		}
 	}
 	notes := s.info.Notes
+	s.opts.Provider = s.info.Provider // and not the cpu, where another was to be had
 	err := s.connect()
 	s.info.Notes = notes
 	return err

@@ -1,7 +1,9 @@
 package main
 
 import (
-	"syscall"
+	"fmt"
+	"os"
+	"strings"
 	"time"
 
 	"github.com/ortscore/ortscore/model"
@@ -39,11 +41,25 @@ func newUsage(models int, busy time.Duration, seconds float64) usage {
 	if all := seconds * float64(models); all > 0 {
 		u.Idle = max(0, 1-busy.Seconds()/all)
 	}
-	var r syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &r); err == nil {
-		u.PeakMemory = r.Maxrss << 10
-	}
+	u.PeakMemory = processPeak()
 	return u
+}
+
+// processPeak is the most that the process held in memory, in bytes, 0 where the
+// system does not tell. getrusage would count what the parent held when it made
+// the process.
+func processPeak() int64 {
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(status)) {
+		var kib int64
+		if _, err := fmt.Sscanf(line, "VmHWM: %d kB", &kib); err == nil {
+			return kib << 10
+		}
+	}
+	return 0
 }
 
 func (s *runStats) add(b model.BatchStats) {
