@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import subprocess
@@ -47,3 +48,15 @@ def machine() -> str:
 def note(text: str) -> None:
     """Progress, beside the tables on standard output."""
     print(text, file=sys.stderr, flush=True)
+
+
+def arguments(prog: str) -> argparse.ArgumentParser:
+    """What bench-peers and bench-rank both take."""
+    parser = argparse.ArgumentParser(prog=prog)
+    parser.add_argument("--ortscore", type=Path, required=True)
+    parser.add_argument("--peers", type=Path, required=True)
+    parser.add_argument("--models", type=Path, nargs="+", required=True)
+    parser.add_argument("--input", type=Path, required=True)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=2)
+    return parser

@@ -171,15 +171,9 @@ def report(bench: Bench, lines: list[Line], peaks: list[dict[str, Any]]) -> str:
 
 
 def main(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="bench-peers")
-    parser.add_argument("--ortscore", type=Path, required=True)
-    parser.add_argument("--peers", type=Path, required=True)
-    parser.add_argument("--models", type=Path, nargs="+", required=True)
-    parser.add_argument("--input", type=Path, required=True)
+    parser = child.arguments("bench-peers")
     parser.add_argument("--rows", type=int, default=0, help="of the input; 0 is all")
     parser.add_argument("--passages", type=int, default=0, help="of a row; 0 is all")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args(argv)
     try:
         bench = Bench(args)

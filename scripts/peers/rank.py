@@ -138,16 +138,10 @@ def report(bench: Bench, generators: list[Line], decoders: list[Line]) -> str:
 
 
 def main(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="bench-rank")
-    parser.add_argument("--ortscore", type=Path, required=True)
+    parser = child.arguments("bench-rank")
     parser.add_argument("--bench", type=Path, required=True)
-    parser.add_argument("--peers", type=Path, required=True)
-    parser.add_argument("--models", type=Path, nargs="+", required=True)
-    parser.add_argument("--input", type=Path, required=True)
     parser.add_argument("--lists", type=int, default=8)
     parser.add_argument("--new", type=int, default=48, help="tokens written after a prompt")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args(argv)
     try:
         bench = Bench(args)
