@@ -44,20 +44,11 @@ type tokenised struct {
 // pages sends pages until the input ends or ctx does: rows are read and tokenised
 // beside the model, one page ahead of it.
 func (j *Job) pages(ctx context.Context, in *dataset.Reader, out chan<- *page) error {
-	defer close(out)
 	rows := dataset.NewAhead(ctx, in, j.Limit, j.Rejects != nil, j.tokenise)
-	defer rows.Close()
-	for {
+	return dataset.Pages(rows, out, func(rows *dataset.Ahead[tokenised]) (*page, bool) {
 		p := j.page(rows)
-		select {
-		case out <- p:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-		if p.err != nil {
-			return nil // who scores the page reports it
-		}
-	}
+		return p, p.err != nil // who scores the page reports it
+	})
 }
 
 // page gathers rows until the page is full.

@@ -23,20 +23,11 @@ type page struct {
 // pages sends pages until the input ends or ctx does: rows are read and tokenised
 // beside the teacher, one page ahead of it.
 func (j *Job) pages(ctx context.Context, in *dataset.Reader, out chan<- *page) error {
-	defer close(out)
 	rows := dataset.NewAhead(ctx, in, j.Limit, j.SkipBad, j.begin)
-	defer rows.Close()
-	for {
+	return dataset.Pages(rows, out, func(rows *dataset.Ahead[*row]) (*page, bool) {
 		p := j.page(rows)
-		select {
-		case out <- p:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-		if p.err != nil {
-			return nil // who ranks the page reports it
-		}
-	}
+		return p, p.err != nil // who ranks the page reports it
+	})
 }
 
 // page gathers rows until the page is full.

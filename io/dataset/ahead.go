@@ -112,3 +112,21 @@ func (a *Ahead[T]) Close() {
 		}
 	}
 }
+
+// Pages sends the pages that gather makes of rows, one ahead of who takes them,
+// until the last or until the rows' context ends, and closes out and rows.
+func Pages[T, P any](rows *Ahead[T], out chan<- P, gather func(*Ahead[T]) (page P, last bool)) error {
+	defer close(out)
+	defer rows.Close()
+	for {
+		page, last := gather(rows)
+		select {
+		case out <- page:
+		case <-rows.ctx.Done():
+			return rows.ctx.Err()
+		}
+		if last {
+			return nil
+		}
+	}
+}
