@@ -58,8 +58,9 @@ type BatchStats struct {
 // run once. A value that is not finite stays in the result and is reported as a
 // *NonFiniteError, the first of them, after all sequences have run.
 func (lm *LM) LogLikelihood(ctx context.Context, seqs []Sequence) ([]float32, error) {
+	vocab := lm.vocab()
 	for i, s := range seqs {
-		if err := s.check(lm.vocab()); err != nil {
+		if err := s.check(vocab); err != nil {
 			return nil, fmt.Errorf("sequence %d: %w", i, err)
 		}
 	}

@@ -37,7 +37,7 @@ func (s *scoring) page() int {
 	if s.teacher.info.Provider == ort.CUDA { // with larger batches
 		page *= 8
 	}
-	return page * s.teacher.copies
+	return page * s.teacher.models()
 }
 
 // tuner finds the tokens of a batch, within what the memory is likely to hold. A

@@ -138,7 +138,7 @@ func (s *scoring) score(ctx context.Context) error {
 	if err := s.teacher.start(ctx); err != nil {
 		return err
 	}
-	s.ui.notes(s.teacher.notes(s.teacher.info))
+	s.ui.notes(s.teacher.notes())
 	s.job.Builder.Vocab = s.teacher.info.Vocab
 	total, stats := &nll.Summary{}, &runStats{}
 	s.job.LM, s.job.Page = s.lm(), s.page()

@@ -89,7 +89,6 @@ type localRanker struct {
 }
 
 func (l *localRanker) provider() string { return string(l.info.Provider) }
-func (l *localRanker) models() int      { return l.copies }
 
 func (l *localRanker) show(prompt string) (string, error) {
 	ids, err := l.ranking.job.Fitter.Frame(prompt)
@@ -170,9 +169,9 @@ func (l *localRanker) start(ctx context.Context, ui *ui) error {
 	if l.local.Grammar != nil && l.local.Opening != "" {
 		ui.notes([]string{"the chat template opens a " + l.local.Opening + " tag: a constrained ranking stands where the model would think; --decode free lets it"})
 	}
-	ui.notes(l.notes(l.info))
+	ui.notes(l.notes())
 	b := f.budget(l.info.Provider, l.freeMemory(), l.forwardToken(longRow), l.info.CacheToken)
-	l.ranking.job.Page = max(rank.DefaultPage, pageRounds*b.rows*l.copies)
+	l.ranking.job.Page = max(rank.DefaultPage, pageRounds*b.rows*l.models())
 	l.local.Generator = &model.Generator{
 		Decoders:    l.writers(),
 		Limits:      model.Limits{Tokens: b.tokens, Rows: b.rows},

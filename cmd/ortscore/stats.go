@@ -75,11 +75,8 @@ func (s *runStats) add(b model.BatchStats) {
 func (s *runStats) end(start time.Time, t *teacher, lm *model.LM) {
 	elapsed := time.Since(start)
 	s.Seconds = elapsed.Seconds()
-	s.usage = newUsage(t.copies, s.busy, s.Seconds)
-	s.BatchTokens = lm.Limits.Tokens
-	if lm.Tuner != nil {
-		s.BatchTokens, s.BatchChosen = lm.Budget(), lm.Tuner.Settled()
-	}
+	s.usage = newUsage(t.models(), s.busy, s.Seconds)
+	s.BatchTokens, s.BatchChosen = lm.Budget(), lm.Tuner != nil && lm.Tuner.Settled()
 }
 
 // outcome is what the reports of nll and rank begin with.

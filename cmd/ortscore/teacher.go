@@ -54,7 +54,6 @@ type teacher struct {
 	lms       []*ort.LM     // one for each device and replica, none until start
 	decoders  []ort.Decoder // none until startDecoder
 	info      ort.Info      // of each of them
-	copies    int           // how many there are
 	stored    string        // what its matrices of weights are stored in: fp32, int8 ... or unknownPrecision
 	flags     *teacherFlags
 }
@@ -99,9 +98,12 @@ func (t *teacher) name() string { return labelled(t.files.Name, t.stored) }
 // precision is that of the model's weights.
 func (t *teacher) precision() string { return t.stored }
 
-// notes are what a person should know of a teacher that runs as info tells.
-func (t *teacher) notes(info ort.Info) []string {
-	return slices.Concat(info.Notes, t.settings.Notes, precisionNotes(t.stored))
+// models is how many copies of the model are open.
+func (t *teacher) models() int { return len(t.lms) + len(t.decoders) }
+
+// notes are what a person should know of an open teacher.
+func (t *teacher) notes() []string {
+	return slices.Concat(t.info.Notes, t.settings.Notes, precisionNotes(t.stored))
 }
 
 func (f *teacherFlags) loadLibrary() (*ort.Library, error) {
@@ -173,7 +175,6 @@ func (t *teacher) load(open func(path string, opts ort.Options) (ort.Info, error
 			}
 			// What one copy runs on, all do.
 			t.info, opts.Provider = info, info.Provider
-			t.copies++
 		}
 		if opts.Provider == ort.CPU { // of which there is one
 			break
