@@ -1,7 +1,6 @@
 package model
 
 import (
-	"cmp"
 	"encoding/binary"
 	"slices"
 )
@@ -12,72 +11,84 @@ type Limits struct {
 	Rows   int // B; 0 for no bound of its own
 }
 
-// queue hands sequences out in batches, the longest first, so that neighbours are
-// of like length (little padding) and a batch too big for the memory shows itself
-// at once, not after days. Every sequence is handed out once, and the first of a
+// queue hands sequences out in batches, rows of like length together, the longest
+// first, so that little is padded and a batch too big for the memory shows itself at
+// once, not after days. Every sequence is handed out once, and the first row of a
 // batch is its longest.
 type queue struct {
 	seqs      []Sequence
-	order     []int       // what is left, the longest first
+	trees     []tree      // what is left, the longest first
 	copies    map[int]int // by sequence: how many are the same as it
-	positions int         // most answer tokens of a batch of more than one
+	positions int         // most answer tokens of a batch of more than one row
 	perToken  float64     // sequences, copies included, for each token that runs
 }
 
-// newQueue lays out the sequences that are not copies of others.
-func newQueue(seqs []Sequence, copies map[int]int, positions int) *queue {
+// newQueue lays out the sequences that are not copies of others, in trees of at
+// most so many tokens.
+func newQueue(seqs []Sequence, copies map[int]int, t Trees, tokens, positions int) *queue {
 	q := &queue{seqs: seqs, copies: map[int]int{}, positions: positions}
-	tokens := 0
+	var order []int
 	for i := range seqs {
 		if as, copied := copies[i]; copied {
 			q.copies[as]++
 			continue
 		}
-		q.order = append(q.order, i)
-		tokens += len(seqs[i].Tokens)
+		order = append(order, i)
 	}
-	slices.SortStableFunc(q.order, func(a, b int) int { return cmp.Compare(len(seqs[b].Tokens), len(seqs[a].Tokens)) })
-	q.perToken = float64(len(seqs)) / float64(max(1, tokens))
+	q.trees = plant(seqs, order, t, tokens, positions)
+	run := 0
+	for _, t := range q.trees {
+		run += t.tokens
+	}
+	q.perToken = float64(len(seqs)) / float64(max(1, run))
 	return q
 }
 
-// next returns the sequences of a batch within the limits, none at the end.
-func (q *queue) next(limits Limits) []int {
-	if len(q.order) == 0 {
+// next returns the rows of a batch within the limits, none at the end.
+func (q *queue) next(limits Limits) []tree {
+	if len(q.trees) == 0 {
 		return nil
 	}
 	rows := max(1, limits.Tokens/q.longest())
 	if limits.Rows > 0 {
 		rows = min(rows, limits.Rows)
 	}
-	rows = min(rows, len(q.order))
+	rows = min(rows, len(q.trees))
 	answers := 0
-	for k, i := range q.order[:rows] {
-		if answers += q.seqs[i].Answer.Len(); answers > q.positions && k > 0 {
+	for k, t := range q.trees[:rows] {
+		if answers += t.answers; answers > q.positions && k > 0 {
 			rows = k
 			break
 		}
 	}
-	batch := q.order[:rows]
-	q.order = q.order[rows:]
+	batch := q.trees[:rows]
+	q.trees = q.trees[rows:]
 	return batch
 }
 
-// longest is the length of the longest sequence that is left, 0 at the end.
+// longest is the length of the longest row that is left, 0 at the end.
 func (q *queue) longest() int {
-	if len(q.order) == 0 {
+	if len(q.trees) == 0 {
 		return 0
 	}
-	return len(q.seqs[q.order[0]].Tokens)
+	return q.trees[0].tokens
 }
 
-// putBack takes a batch back that did not run. None that is left is longer.
-func (q *queue) putBack(batch []int) { q.order = slices.Concat(batch, q.order) }
+// putBack takes a batch back that did not run. A single row is taken apart.
+func (q *queue) putBack(batch []tree) {
+	if len(batch) == 1 {
+		batch = batch[0].split(q.seqs)
+	}
+	q.trees = slices.Concat(batch, q.trees)
+	sortTrees(q.trees)
+}
 
 // copiesOf is how many more sequences have the scores of a batch.
-func (q *queue) copiesOf(batch []int) (n int) {
-	for _, i := range batch {
-		n += q.copies[i]
+func (q *queue) copiesOf(batch []tree) (n int) {
+	for _, t := range batch {
+		for _, b := range t.branches {
+			n += q.copies[b.seq]
+		}
 	}
 	return n
 }
@@ -103,22 +114,45 @@ func identical(seqs []Sequence) map[int]int {
 	return copies
 }
 
-// fill lays the sequences at the given indices out in b, padded on the right.
-func (b *Batch) fill(seqs []Sequence, indices []int) {
-	b.Rows, b.Width = len(indices), 0
+// fill lays rows out in b, padded on the right.
+func (b *Batch) fill(seqs []Sequence, rows []tree) {
+	b.Rows, b.Width = len(rows), 0
 	b.Lens = b.Lens[:0]
-	for _, i := range indices {
-		b.Lens = append(b.Lens, len(seqs[i].Tokens))
-		b.Width = max(b.Width, len(seqs[i].Tokens))
+	branched := false
+	for _, row := range rows {
+		b.Lens = append(b.Lens, row.tokens)
+		b.Width = max(b.Width, row.tokens)
+		branched = branched || len(row.branches) > 1
 	}
-	b.TokenIDs = slices.Grow(b.TokenIDs[:0], b.Rows*b.Width)[:b.Rows*b.Width]
-	for r, i := range indices {
-		row := b.TokenIDs[r*b.Width : (r+1)*b.Width]
-		for t, id := range seqs[i].Tokens {
-			row[t] = int64(id)
+	n := b.Rows * b.Width
+	b.TokenIDs = slices.Grow(b.TokenIDs[:0], n)[:n]
+	for i := range b.TokenIDs {
+		b.TokenIDs[i] = PadID
+	}
+	for r, row := range rows {
+		for _, br := range row.branches {
+			for i, id := range seqs[br.seq].Tokens[br.shared:] {
+				b.TokenIDs[r*b.Width+br.from+i] = int64(id)
+			}
 		}
-		for t := len(seqs[i].Tokens); t < b.Width; t++ {
-			row[t] = PadID
+	}
+	b.Parents = b.Parents[:0]
+	if branched {
+		b.parents(rows)
+	}
+}
+
+// parents tells the place before each token in its own sequence.
+func (b *Batch) parents(rows []tree) {
+	for _, row := range rows {
+		first := len(b.Parents)
+		for t := range b.Width {
+			b.Parents = append(b.Parents, t-1)
+		}
+		for k, br := range row.branches {
+			if br.shared > 0 && br.from < row.tokens { // it may have no token of its own
+				b.Parents[first+br.from] = row.place(k, br.shared-1)
+			}
 		}
 	}
 }

@@ -17,11 +17,24 @@ func pack(lens []int, limits Limits) (batches [][]int) {
 	for i, n := range lens {
 		seqs[i].Tokens = make([]int32, n)
 	}
-	q := newQueue(seqs, nil, math.MaxInt)
+	q := newQueue(seqs, nil, Trees{}, math.MaxInt, math.MaxInt)
 	for b := q.next(limits); len(b) > 0; b = q.next(limits) {
-		batches = append(batches, b)
+		var places []int
+		for _, row := range b {
+			places = append(places, row.branches[0].seq)
+		}
+		batches = append(batches, places)
 	}
 	return batches
+}
+
+// alone makes a row of each sequence.
+func alone(seqs []Sequence, places ...int) []tree {
+	rows := make([]tree, len(places))
+	for r, i := range places {
+		rows[r].add(seqs[i], i, 0)
+	}
+	return rows
 }
 
 // checkPacking holds batches against the rules that a queue promises.
@@ -117,10 +130,10 @@ func TestPackPadsLittle(t *testing.T) {
 func TestFill(t *testing.T) {
 	seqs := []Sequence{{Tokens: []int32{1, 2}}, {Tokens: []int32{3, 4, 5, 6}}, {Tokens: []int32{7, 8, 9}}}
 	var b Batch
-	b.fill(seqs, []int{1, 2, 0})
+	b.fill(seqs, alone(seqs, 1, 2, 0))
 	require.Equal(t, Batch{Rows: 3, Width: 4, Lens: []int{4, 3, 2},
 		TokenIDs: []int64{3, 4, 5, 6, 7, 8, 9, PadID, 1, 2, PadID, PadID}}, b)
 	// The same memory, and nothing of the larger batch shows through.
-	b.fill(seqs, []int{0, 2})
+	b.fill(seqs, alone(seqs, 0, 2))
 	require.Equal(t, Batch{Rows: 2, Width: 3, Lens: []int{2, 3}, TokenIDs: []int64{1, 2, PadID, 7, 8, 9}}, b)
 }

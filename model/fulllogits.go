@@ -15,6 +15,9 @@ type FullLogits struct {
 // Vocab implements Scorer.
 func (f FullLogits) Vocab() int { return f.Words }
 
+// Trees implements Scorer: a Forwarder knows of none.
+func (f FullLogits) Trees() Trees { return Trees{} }
+
 // LogProbs implements Scorer.
 func (f FullLogits) LogProbs(ctx context.Context, b *Batch, at []Position, out []float32) error {
 	logits, err := f.Forwarder.Forward(ctx, b)

@@ -43,6 +43,7 @@ type BatchStats struct {
 	Sequences int           // those that were given their score, identical ones each
 	Copies    int           // of these, the ones that did not run, since an identical one did
 	Tokens    int           // real tokens that ran
+	Shared    int           // tokens that did not, since another sequence of their row begins with them
 	Padding   int           // pads among the B*T
 	Duration  time.Duration // of the model's run
 
@@ -65,7 +66,7 @@ func (lm *LM) LogLikelihood(ctx context.Context, seqs []Sequence) ([]float32, er
 		}
 	}
 	run := &scoring{LM: lm, seqs: seqs, scores: make([]float32, len(seqs)), copies: identical(seqs)}
-	run.queue = newQueue(seqs, run.copies, lm.mostPositions())
+	run.queue = newQueue(seqs, run.copies, lm.trees(), lm.mostTokens(), lm.mostPositions())
 	group, ctx := errgroup.WithContext(ctx)
 	for _, s := range lm.Scorers {
 		group.Go(func() error { return run.work(ctx, s) })
@@ -86,6 +87,28 @@ func (lm *LM) vocab() int {
 		words = min(words, s.Vocab())
 	}
 	return words
+}
+
+// trees is what every scorer takes: they are all alike but for what was found out
+// when they were opened.
+func (lm *LM) trees() Trees {
+	all := lm.Scorers[0].Trees()
+	for _, s := range lm.Scorers[1:] {
+		one := s.Trees()
+		all = Trees{min(all.Tokens, one.Tokens), min(all.Pairs, one.Pairs)}
+	}
+	return all
+}
+
+// mostTokens bounds a row that could be shorter.
+func (lm *LM) mostTokens() int {
+	switch {
+	case lm.Limits.Tokens > 0:
+		return lm.Limits.Tokens
+	case lm.Tuner != nil && lm.Tuner.Most > 0:
+		return lm.Tuner.Most
+	}
+	return math.MaxInt
 }
 
 // mostPositions is how many positions a run of a Scorer may ask for.
@@ -113,19 +136,19 @@ func (r *scoring) work(ctx context.Context, s Scorer) error {
 	for {
 		r.mu.Lock()
 		budget := r.budget(r.queue.longest())
-		indices := r.queue.next(Limits{budget, r.Limits.Rows})
+		rows := r.queue.next(Limits{budget, r.Limits.Rows})
 		r.mu.Unlock()
-		if len(indices) == 0 {
+		if len(rows) == 0 {
 			return nil
 		}
-		b.fill(r.seqs, indices)
+		b.fill(r.seqs, rows)
 		start := time.Now()
-		err := r.score(ctx, s, &b, indices)
+		err := r.score(ctx, s, &b, rows)
 		switch {
-		case errors.Is(err, ErrOutOfMemory) && len(indices) > 1:
-			err = r.shrink(ctx, s, &b, indices, err)
+		case errors.Is(err, ErrOutOfMemory) && (len(rows) > 1 || len(rows[0].branches) > 1):
+			err = r.shrink(ctx, s, &b, rows, err)
 		case err == nil:
-			r.done(&b, indices, budget, time.Since(start))
+			r.done(&b, rows, budget, time.Since(start))
 		}
 		if err != nil {
 			return err
@@ -151,7 +174,7 @@ func (lm *LM) budget(longest int) int {
 
 // shrink takes back a batch that was too large for the memory. Some sessions stay
 // broken after it, so the scorer is made anew.
-func (r *scoring) shrink(ctx context.Context, s Scorer, b *Batch, indices []int, cause error) error {
+func (r *scoring) shrink(ctx context.Context, s Scorer, b *Batch, rows []tree, cause error) error {
 	if again, ok := s.(Reopener); ok {
 		if err := again.Reopen(ctx); err != nil {
 			return err
@@ -163,7 +186,7 @@ func (r *scoring) shrink(ctx context.Context, s Scorer, b *Batch, indices []int,
 	if r.Limits.Tokens <= 0 || half < r.Limits.Tokens {
 		r.Limits.Tokens = half
 	}
-	r.queue.putBack(indices)
+	r.queue.putBack(rows)
 	if r.OnShrink != nil {
 		r.OnShrink(r.Limits.Tokens, cause)
 	}
@@ -171,15 +194,19 @@ func (r *scoring) shrink(ctx context.Context, s Scorer, b *Batch, indices []int,
 }
 
 // done tells of a batch that ran.
-func (r *scoring) done(b *Batch, indices []int, budget int, took time.Duration) {
-	stats := BatchStats{Sequences: b.Rows, Duration: took}
-	for _, n := range b.Lens {
-		stats.Tokens += n
+func (r *scoring) done(b *Batch, rows []tree, budget int, took time.Duration) {
+	stats := BatchStats{Duration: took}
+	for _, row := range rows {
+		stats.Sequences += len(row.branches)
+		stats.Tokens += row.tokens
+		for _, br := range row.branches {
+			stats.Shared += br.shared
+		}
 	}
 	stats.Padding = b.Rows*b.Width - stats.Tokens
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	stats.Copies = r.queue.copiesOf(indices)
+	stats.Copies = r.queue.copiesOf(rows)
 	stats.Sequences += stats.Copies
 	stats.Work = float64(stats.Tokens) * r.queue.perToken
 	if r.Tuner != nil {
@@ -196,12 +223,14 @@ func (r *scoring) done(b *Batch, indices []int, budget int, took time.Duration) 
 //	position   0    1    2    3    4
 //	token      Q    Q    A    A    A     Answer = [2, 5)
 //	logits     .   A2   A3   A4    .     positions 1, 2, 3 predict 2, 3, 4
-func (r *scoring) score(ctx context.Context, s Scorer, b *Batch, indices []int) error {
+func (r *scoring) score(ctx context.Context, s Scorer, b *Batch, rows []tree) error {
 	var at []Position
-	for row, i := range indices {
-		seq := r.seqs[i]
-		for t := seq.Answer.From; t < seq.Answer.To; t++ {
-			at = append(at, Position{Row: row, At: t - 1, Target: seq.Tokens[t]})
+	for n, row := range rows {
+		for k, br := range row.branches {
+			seq := r.seqs[br.seq]
+			for t := seq.Answer.From; t < seq.Answer.To; t++ {
+				at = append(at, Position{Row: n, At: row.place(k, t-1), Target: seq.Tokens[t]})
+			}
 		}
 	}
 	logProbs := make([]float32, len(at))
@@ -212,10 +241,12 @@ func (r *scoring) score(ctx context.Context, s Scorer, b *Batch, indices []int) 
 		}
 		from = to
 	}
-	for _, i := range indices {
-		n := r.seqs[i].Answer.Len()
-		r.scores[i] = float32(mean(logProbs[:n]))
-		logProbs = logProbs[n:]
+	for _, row := range rows {
+		for _, br := range row.branches {
+			n := r.seqs[br.seq].Answer.Len()
+			r.scores[br.seq] = float32(mean(logProbs[:n]))
+			logProbs = logProbs[n:]
+		}
 	}
 	return nil
 }

@@ -30,6 +30,12 @@ type Batch struct {
 	Width    int     // T
 	TokenIDs []int64 // [B, T], row by row; pads hold PadID
 	Lens     []int   // [B] real tokens of each row; the rest of the row is padding
+
+	// Parents, [B, T], is not empty where a row may hold several sequences, what they
+	// begin with in common once: for each place, that of the token before it in its
+	// own sequence, -1 for the first. A token looks at its parent, at the parent's
+	// own, and so on. Empty, every token follows the one to its left.
+	Parents []int
 }
 
 // PadID fills the padding. Any id serves, since pads are masked; 0 is in every
@@ -55,6 +61,9 @@ type Position struct {
 type Scorer interface {
 	// Vocab is the number of words that can be scored, V.
 	Vocab() int
+
+	// Trees tells whether a row may hold several sequences.
+	Trees() Trees
 
 	// LogProbs sets out[i] to ln P(target | all before it) of at[i]. What is not
 	// finite in the logits of a position gives a value that is not finite. When ctx

@@ -53,15 +53,16 @@ func (d *Recompute) Step(ctx context.Context, next [][]int32) (*Next, error) {
 func (d *Recompute) forward(ctx context.Context, seqs [][]int32) (*Next, error) {
 	out := &Next{At: make([]int, len(seqs))}
 	rows := make([]Sequence, len(seqs))
-	indices := make([]int, len(seqs))
+	alone := make([]tree, len(seqs))
 	for r, ids := range seqs {
 		// A row that has ended is one pad: a graph may not take a row of none.
 		if len(ids) == 0 {
 			ids = []int32{PadID}
 		}
-		rows[r], indices[r], out.At[r] = Sequence{Tokens: ids}, r, len(ids)-1
+		rows[r], out.At[r] = Sequence{Tokens: ids}, len(ids)-1
+		alone[r].add(rows[r], r, 0)
 	}
-	d.batch.fill(rows, indices)
+	d.batch.fill(rows, alone)
 	var err error
 	if d.Last != nil {
 		clear(out.At)

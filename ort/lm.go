@@ -78,6 +78,7 @@ type Info struct {
 type LM struct {
 	session
 	empty []pastMaker
+	trees model.Trees
 }
 
 // Open reads the graph at path, makes a session for it on the wanted provider,
@@ -238,13 +239,10 @@ func (lm *LM) probe(ctx context.Context) error {
 	if limit := leakLimit(lm.out.typ); lm.info.Leak > limit {
 		lm.info.Notes = append(lm.info.Notes, fmt.Sprintf(
 			"a token's logits change by %.3g with what follows it: the graph is not causal or quantises the batch as a whole, and scores will depend on their neighbours", lm.info.Leak))
+		return nil
 	}
-	return nil
+	return lm.tryTrees(ctx)
 }
-
-// probeWords is how many words, spread over the vocabulary, the probe of a
-// rewritten graph asks for at each position.
-const probeWords = 64
 
 // probeRows returns what the graph gives for the two common positions of both
 // rows.
@@ -267,16 +265,9 @@ func (lm *LM) probeRows(ctx context.Context, b *model.Batch) (long, short []floa
 		}
 		return long, short, err
 	}
-	at := []model.Position{{Row: 0, At: 2}}
-	words := min(probeWords, lm.info.Vocab)
-	for r := range 2 {
-		for i := range 2 * words {
-			at = append(at, model.Position{Row: r, At: i % 2, Target: int32(i / 2 * (lm.info.Vocab - 1) / max(1, words-1))})
-		}
-	}
-	out := make([]float32, len(at))
-	err = lm.LogProbs(ctx, b, at, out)
-	return out[1 : 1+2*words], out[1+2*words:], err
+	out, err := lm.words(ctx, b, []place{{0, 2}, {0, 0}, {0, 1}, {1, 0}, {1, 1}})
+	n := len(out) / 5
+	return out[n : 3*n], out[3*n:], err
 }
 
 // largestChange compares the logits of a position in two rows. -Inf in both is a

@@ -123,6 +123,8 @@ func (s *session) start(cached bool) (err error) {
 	if r := s.rewritten; r != nil {
 		add(r.Positions, integers(graph.Int64, indices(r)))
 		add(r.Targets, integers(graph.Int64, func(f *forward) ([]int64, int) { return f.targets, 1 }))
+		add(r.Trees.Depths, integers(graph.Int64, func(f *forward) ([]int64, int) { return f.positions, f.width }))
+		add(r.Trees.Bias, bias())
 		s.to[0], s.out.flat = r.Output, true
 	}
 	for i, past := range s.past() {
@@ -211,6 +213,7 @@ type forward struct {
 	ids         []int64 // [B, width]
 	positions   []int64 // [B, width]
 	mask        []int64 // [B, past + width] 1 for the columns that a row may look at
+	parents     []int   // [B, width] as in model.Batch
 	at          []place // [n] what a rewritten graph gives
 	targets     []int64 // [n] the tokens asked there, for scoring
 }
@@ -234,12 +237,19 @@ func indices(r *graph.Rewritten) func(f *forward) (data []int64, width int) {
 
 // whole is a batch as a forward without a cache.
 func whole(b *model.Batch) *forward {
-	f := &forward{rows: b.Rows, width: b.Width, ids: b.TokenIDs}
+	f := &forward{rows: b.Rows, width: b.Width, ids: b.TokenIDs, parents: b.Parents}
 	f.positions = make([]int64, len(b.TokenIDs))
 	f.mask = make([]int64, len(b.TokenIDs))
 	for r, n := range b.Lens {
-		for t := range b.Width {
-			f.positions[r*b.Width+t] = int64(t)
+		row := f.positions[r*b.Width : (r+1)*b.Width]
+		for t := range row {
+			parent := t - 1
+			if len(f.parents) > 0 {
+				parent = f.parents[r*b.Width+t]
+			}
+			if parent >= 0 {
+				row[t] = row[parent] + 1
+			}
 			if t < n {
 				f.mask[r*b.Width+t] = 1
 			}

@@ -2,6 +2,7 @@ package graph
 
 import (
 	"fmt"
+	"math"
 
 	"google.golang.org/protobuf/encoding/protowire"
 )
@@ -12,8 +13,8 @@ type body struct {
 	fields   []field
 	nodes    map[int]*operator // by the index of their field
 	producer map[string]*operator
-	uses     map[string]int // nodes that read a tensor, those of subgraphs too, and outputs
-	weights  map[string]int // initializers, with their rank
+	uses     map[string]int     // nodes that read a tensor, those of subgraphs too, and outputs
+	weights  map[string][]int64 // initializers, with their dimensions
 	names    map[string]bool
 }
 
@@ -29,7 +30,7 @@ type operator struct {
 // readBody reads a GraphProto whose bounds Parse has checked.
 func readBody(b []byte) (*body, error) {
 	g := &body{nodes: map[int]*operator{}, producer: map[string]*operator{}, uses: map[string]int{},
-		weights: map[string]int{}, names: map[string]bool{}}
+		weights: map[string][]int64{}, names: map[string]bool{}}
 	for len(b) > 0 {
 		f, rest, err := nextField(b)
 		if err != nil {
@@ -57,8 +58,8 @@ func (g *body) add(f field) error {
 		}
 		return g.count(n)
 	case 5: // initializer
-		name, rank, err := weight(f.bytes)
-		g.weights[name], g.names[name] = rank, true
+		name, dims, err := weight(f.bytes)
+		g.weights[name], g.names[name] = dims, true
 		return err
 	case 11, 12, 13: // input, output, value_info
 		name, err := nameOf(f.bytes)
@@ -133,18 +134,18 @@ func nameOf(b []byte) (name string, err error) {
 	return name, err
 }
 
-// weight returns the name and the rank of a TensorProto.
-func weight(b []byte) (name string, rank int, err error) {
+// weight returns the name and the dimensions of a TensorProto.
+func weight(b []byte) (name string, dims []int64, err error) {
 	err = fields(b, func(num protowire.Number, b []byte, v uint64) (err error) {
 		switch num {
 		case 1: // dims
-			rank += len(varints(b, v))
+			dims = append(dims, varints(b, v)...)
 		case 8:
 			name, err = fullName(b)
 		}
 		return err
 	})
-	return name, rank, err
+	return name, dims, err
 }
 
 func readOperator(b []byte) (*operator, error) {
@@ -178,24 +179,39 @@ func readOperator(b []byte) (*operator, error) {
 }
 
 // attribute returns the integer of an attribute, 0 where the node has none.
-func (n *operator) attribute(name string) (value int64) {
+func (n *operator) attribute(name string) int64 {
+	value, _ := n.number(name)
+	return value
+}
+
+// number returns the integer or the float of an attribute, 0 where the node has
+// none.
+func (n *operator) number(name string) (integer int64, float float32) {
 	for _, a := range n.attributes {
-		var found bool
-		var i int64
-		_ = fields(a, func(num protowire.Number, b []byte, v uint64) error {
+		if attributeName(a) != name {
+			continue
+		}
+		_ = fields(a, func(num protowire.Number, _ []byte, v uint64) error {
 			switch num {
-			case 1:
-				found = string(b) == name
+			case 2:
+				float = math.Float32frombits(uint32(v))
 			case 3:
-				i = int64(v)
+				integer = int64(v)
 			}
 			return nil
 		})
-		if found {
-			value = i
-		}
 	}
-	return value
+	return integer, float
+}
+
+func attributeName(a []byte) (name string) {
+	_ = fields(a, func(num protowire.Number, b []byte, _ uint64) error {
+		if num == 1 {
+			name = string(b)
+		}
+		return nil
+	})
+	return name
 }
 
 // input returns the i-th input, "" where there is none.
@@ -250,8 +266,8 @@ func holdsGraph(attribute []byte) (is bool) {
 // is added to [B, T, V] as it is to [n, V].
 func (g *body) isVector(name string) bool {
 	for range maxDepth {
-		if rank, ok := g.weights[name]; ok {
-			return rank <= 1
+		if dims, ok := g.weights[name]; ok {
+			return len(dims) <= 1
 		}
 		n := g.producer[name]
 		switch {
@@ -274,9 +290,9 @@ func constantRank(n *operator) int {
 			case 2, 3: // f, i
 				rank = 0
 			case 5: // t
-				_, r, err := weight(b)
+				_, dims, err := weight(b)
 				if err == nil {
-					rank = r
+					rank = len(dims)
 				}
 			case 7, 8: // floats, ints
 				rank = 1

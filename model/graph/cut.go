@@ -85,3 +85,19 @@ func (g *body) sharesBuffers(c *Convention) bool {
 	}
 	return false
 }
+
+// attention writes a GroupQueryAttention without its cache.
+func (w *rewriter) attention(n *operator) {
+	inputs := slices.Clone(n.inputs)
+	for i := pastKeyInput; i <= pastValueInput && i < len(inputs); i++ {
+		inputs[i] = ""
+	}
+	switch {
+	case w.trees != nil:
+		w.treeAttention(n, inputs)
+	case w.form == ScoringPresent:
+		w.add(1, n.with(inputs, len(n.outputs), ""))
+	default:
+		w.add(1, n.with(inputs, 1, ""))
+	}
+}

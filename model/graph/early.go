@@ -108,7 +108,7 @@ func (g *body) byPosition(n *operator) bool {
 	case "Add", "Sub", "Mul", "Div":
 		return activations == 2 || activations == 1 && (g.isVector(n.input(0)) || g.isVector(n.input(1)))
 	case "MatMul":
-		return activations == 1 && g.weights[n.input(1)] == 2
+		return activations == 1 && len(g.weights[n.input(1)]) == 2
 	case "com.microsoft.MatMulNBits":
 		return activations == 1 && !g.isConstant(n.input(0))
 	case "SimplifiedLayerNormalization", "LayerNormalization":

@@ -4,21 +4,21 @@ package graph
 func (w *rewriter) logProbs() {
 	wide, logs, out := w.fresh("logits"), w.fresh("logsoftmax"), w.fresh("logprobs")
 	w.out.Targets = w.fresh("targets")
-	w.add(1, appendNode("Cast", []string{w.out.Output}, wide, "to", int64(Float32)))
-	w.add(1, appendNode("LogSoftmax", []string{wide}, logs, "axis", 1))
+	w.add(1, appendNode("Cast", []string{w.out.Output}, wide, setting{"to", int64(Float32)}))
+	w.add(1, appendNode("LogSoftmax", []string{wide}, logs, setting{"axis", 1}))
 	chosen := out
 	columns := columnsOf(w.conv.Logits.Dims[2])
 	if columns > 0 {
 		chosen = w.fresh("chosen")
 	}
-	w.add(1, appendNode("GatherElements", []string{logs, w.out.Targets}, chosen, "axis", 1))
+	w.add(1, appendNode("GatherElements", []string{logs, w.out.Targets}, chosen, setting{"axis", 1}))
 	if columns > 0 {
 		left := w.left(logs, columns)
-		w.add(1, appendNode("Sub", []string{chosen, left}, out, "", 0))
+		w.add(1, appendNode("Sub", []string{chosen, left}, out))
 	}
 	w.out.Output = out
-	w.add(11, appendValueInfo(w.out.Targets, Int64, "ortscore/n", 1))
-	w.add(12, appendValueInfo(out, Float32, "ortscore/n", 1))
+	w.add(11, appendValueInfo(places(w.out.Targets, Int64, 1)))
+	w.add(12, appendValueInfo(places(out, Float32, 1)))
 }
 
 // left computes ln of the sum over a log-softmax's probabilities, [n, 1], which
@@ -31,17 +31,17 @@ func (w *rewriter) logProbs() {
 //	[n, V] -> [n*V/columns, columns] x ones -> [n, V/columns] x ones -> [n, 1]
 func (w *rewriter) left(logs string, columns int64) string {
 	now := w.fresh("probabilities")
-	w.add(1, appendNode("Exp", []string{logs}, now, "", 0))
+	w.add(1, appendNode("Exp", []string{logs}, now))
 	for _, width := range []int64{columns, w.conv.Logits.Dims[2] / columns} {
 		shape, table, ones, sums := w.fresh("shape"), w.fresh("table"), w.fresh("ones"), w.fresh("sums")
 		w.add(5, appendIntegers(shape, -1, width))
 		w.add(5, appendOnes(ones, width))
-		w.add(1, appendNode("Reshape", []string{now, shape}, table, "", 0))
-		w.add(1, appendNode("MatMul", []string{table, ones}, sums, "", 0))
+		w.add(1, appendNode("Reshape", []string{now, shape}, table))
+		w.add(1, appendNode("MatMul", []string{table, ones}, sums))
 		now = sums
 	}
 	left := w.fresh("left")
-	w.add(1, appendNode("Log", []string{now}, left, "", 0))
+	w.add(1, appendNode("Log", []string{now}, left))
 	return left
 }
 

@@ -38,6 +38,10 @@ func nextField(msg []byte) (f field, rest []byte, err error) {
 		f.bytes, n = protowire.ConsumeBytes(msg[tag:])
 	case protowire.VarintType:
 		f.number, n = protowire.ConsumeVarint(msg[tag:])
+	case protowire.Fixed32Type:
+		var bits uint32
+		bits, n = protowire.ConsumeFixed32(msg[tag:])
+		f.number = uint64(bits)
 	default:
 		n = protowire.ConsumeFieldValue(num, typ, msg[tag:])
 	}
@@ -49,7 +53,7 @@ func nextField(msg []byte) (f field, rest []byte, err error) {
 }
 
 // fields calls visit for each field of a protobuf message. Length-delimited
-// fields come as bytes, varints as number; other wire types are stepped over.
+// fields come as bytes, varints and 32 bits as number; others are stepped over.
 func fields(msg []byte, visit func(num protowire.Number, bytes []byte, number uint64) error) error {
 	for len(msg) > 0 {
 		f, rest, err := nextField(msg)

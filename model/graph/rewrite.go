@@ -3,6 +3,7 @@ package graph
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"google.golang.org/protobuf/encoding/protowire"
 )
@@ -12,7 +13,8 @@ type Form int
 
 // The forms. Both run the head over chosen positions alone.
 const (
-	// Scoring gives the log-probability of one token at each position.
+	// Scoring gives the log-probability of one token at each position, and takes
+	// rows that are trees where the graph allows it.
 	Scoring Form = iota
 	// ScoringPresent does so too, for CUDA, whose GroupQueryAttention writes the
 	// keys and values of a prefill whether they are read or not: the operator's
@@ -30,6 +32,7 @@ type Rewritten struct {
 	Targets   string // an input of the scoring form, int64 [n, 1]
 	Output    string // fp32 [n, 1] log-probabilities, or logits [n, V] of the graph's own type
 	Uncached  bool   // the inputs of the cache are gone
+	Trees     Trees
 }
 
 // Rewrite rewrites the graph of the model file at path, whose convention is c.
@@ -143,6 +146,9 @@ type rewriter struct {
 	head      *head
 	chosen    *chosen
 	cut       *cacheCut
+	trees     *trees // nil where rows are sequences
+	bias      string // of the trees, in the attention's type
+	last      string // the number of the last axis, once it is written
 	locations map[string]string
 	renamed   map[string]string // inputs of the head and its tail
 	gone      map[*operator]bool
@@ -169,6 +175,9 @@ func newRewriter(g *body, c *Convention, form Form, locations map[string]string)
 		for _, name := range n.outputs {
 			w.changed[name] = true
 		}
+	}
+	if form == Scoring {
+		w.trees = g.findTrees(c, w.cut)
 	}
 	w.output()
 	return w, nil
@@ -206,6 +215,9 @@ func (w *rewriter) output() {
 
 // rewrite goes through the graph's fields and adds what is new.
 func (w *rewriter) rewrite() error {
+	if w.trees != nil {
+		w.treeInputs()
+	}
 	for i, f := range w.fields {
 		if f.num == 1 {
 			w.node(f, w.nodes[i])
@@ -227,9 +239,9 @@ func (w *rewriter) rewrite() error {
 	if w.out.Flat {
 		width = 1
 	}
-	w.add(11, appendValueInfo(w.out.Positions, Int64, "ortscore/n", width))
+	w.add(11, appendValueInfo(places(w.out.Positions, Int64, width)))
 	if w.form == Decoding {
-		w.add(12, appendValueInfo(w.out.Output, w.conv.Logits.Type, "ortscore/n", w.conv.Logits.Dims[2]))
+		w.add(12, appendValueInfo(places(w.out.Output, w.conv.Logits.Type, w.conv.Logits.Dims[2])))
 		return nil
 	}
 	w.logProbs()
@@ -243,38 +255,29 @@ func (w *rewriter) add(num protowire.Number, msg []byte) {
 
 // node writes a node, with what stands before it.
 func (w *rewriter) node(f field, n *operator) {
-	rename := func(_ int, name string) string {
-		if to, ok := w.renamed[name]; ok {
-			return to
-		}
-		return name
-	}
 	switch {
 	case w.gone[n]:
 	case w.chosen.nodes[n]:
 		w.gather(n)
-		w.add(1, n.edit(func(_ int, name string) string {
-			if to, ok := w.gathered[name]; ok {
-				return to
-			}
-			return name
-		}, len(n.outputs)))
+		w.add(1, n.with(renamed(n.inputs, w.gathered), len(n.outputs), ""))
 	case w.cut.attention[n]:
-		outputs := 1
-		if w.form == ScoringPresent {
-			outputs = len(n.outputs)
-		}
-		w.add(1, n.edit(func(i int, name string) string {
-			if i == 3 || i == 4 {
-				return ""
-			}
-			return name
-		}, outputs))
+		w.attention(n)
 	case w.renames(n):
-		w.add(1, n.edit(rename, len(n.outputs)))
+		w.add(1, n.with(renamed(n.inputs, w.renamed), len(n.outputs), ""))
 	default:
 		w.parts = append(w.parts, f.raw)
 	}
+}
+
+// renamed returns names, those that have another now by that.
+func renamed(names []string, now map[string]string) []string {
+	out := slices.Clone(names)
+	for i, name := range out {
+		if to, ok := now[name]; ok {
+			out[i] = to
+		}
+	}
+	return out
 }
 
 // gather writes what picks the positions asked for out of the tensors that a node
@@ -285,7 +288,7 @@ func (w *rewriter) gather(n *operator) {
 			continue
 		}
 		w.gathered[name] = w.fresh("hidden")
-		w.add(1, appendNode("GatherND", []string{name, w.out.Positions}, w.gathered[name], "", 0))
+		w.add(1, appendNode("GatherND", []string{name, w.out.Positions}, w.gathered[name]))
 	}
 }
 

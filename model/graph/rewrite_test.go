@@ -100,15 +100,20 @@ func TestRewriteFixtures(t *testing.T) {
 		r := rewritten(t, data, Scoring)
 		m, err := Parse(r.Data)
 		require.NoError(t, err)
-		require.Equal(t, join(c.inputs, positions, targets), tensorNames(m.Inputs), name)
+		var trees []string
+		if c.fed != nil {
+			trees = []string{"ortscore/depths", "ortscore/bias"}
+			require.Equal(t, Trees{Depths: trees[0], Bias: trees[1], Heads: 4, MostTokens: 512}, r.Trees, name)
+		}
+		require.Equal(t, join(trees, c.inputs, positions, targets), tensorNames(m.Inputs), name)
 		require.Equal(t, []Tensor{{"ortscore/logprobs", Float32, []int64{-1, 1}, []string{"ortscore/n", ""}}}, m.Outputs, name)
-		require.Equal(t, &Rewritten{Positions: positions, Targets: targets, Output: "ortscore/logprobs", Uncached: c.fed != nil, Data: r.Data}, r)
+		require.Equal(t, &Rewritten{Positions: positions, Targets: targets, Output: "ortscore/logprobs", Uncached: c.fed != nil, Trees: r.Trees, Data: r.Data}, r)
 		require.Equal(t, whole.External, m.External, name)
 		require.Equal(t, whole.Params+4+32+16, m.Params, name) // two shapes, and ones for tables of 16 rows
 		for _, n := range bodyOf(t, r.Data).nodes {
 			if n.op == "com.microsoft.GroupQueryAttention" {
 				require.Equal(t, []string{"", ""}, n.inputs[3:5])
-				require.Len(t, n.inputs, 9)
+				require.Len(t, n.inputs, 11)
 				require.Len(t, n.outputs, 1)
 			}
 		}
@@ -117,7 +122,8 @@ func TestRewriteFixtures(t *testing.T) {
 		present := rewritten(t, data, ScoringPresent)
 		kept, err := Parse(present.Data)
 		require.NoError(t, err)
-		require.Equal(t, m.Inputs, kept.Inputs, name)
+		require.Equal(t, join(c.inputs, positions, targets), tensorNames(kept.Inputs), name)
+		require.Empty(t, present.Trees)
 		require.Equal(t, m.Outputs, kept.Outputs, name)
 		for _, n := range bodyOf(t, present.Data).nodes {
 			if n.op == "com.microsoft.GroupQueryAttention" {
@@ -283,6 +289,9 @@ func tryRewrite(t *testing.T, data []byte, c *Convention) {
 		m, err := Parse(r.Data)
 		require.NoError(t, err)
 		require.True(t, contains(m.Inputs, r.Positions))
+		if r.Trees.Depths != "" {
+			require.True(t, contains(m.Inputs, r.Trees.Depths) && contains(m.Inputs, r.Trees.Bias))
+		}
 		require.True(t, contains(m.Outputs, r.Output))
 	}
 }
@@ -291,6 +300,8 @@ func FuzzRewrite(f *testing.F) {
 	for _, name := range fixtures {
 		f.Add(readFixture(f, name))
 	}
+	f.Add(attends(nil, nil, nil))
+	f.Add(attends(map[int]string{1: "", 2: ""}, nil, nil))
 	heads, err := filepath.Glob(filepath.Join(testdata, "heads", "*.onnx"))
 	require.NoError(f, err)
 	require.NotEmpty(f, heads)

@@ -3,31 +3,34 @@ package graph
 import (
 	"encoding/binary"
 	"math"
+	"strings"
 
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// edit writes a node with its inputs renamed and its outputs cut to the first few.
-func (n *operator) edit(rename func(i int, name string) string, outputs int) []byte {
+// with writes a node with other inputs, its outputs cut to the first few, and
+// without one of its attributes.
+func (n *operator) with(inputs []string, outputs int, without string) []byte {
 	var out []byte
-	in, kept := 0, 0
+	for _, name := range inputs {
+		out = appendString(out, 1, name)
+	}
+	kept := 0
 	for msg := n.msg; len(msg) > 0; {
 		f, rest, err := nextField(msg)
 		if err != nil {
 			return n.msg // it was read before
 		}
-		switch {
-		case f.num == 1:
-			out = appendString(out, 1, rename(in, n.inputs[in]))
-			in++
-		case f.num == 2 && kept == outputs:
-		default:
-			if f.num == 2 {
-				kept++
-			}
-			out = append(out, f.raw...)
-		}
 		msg = rest
+		switch {
+		case f.num == 1 || f.num == 5 && without != "" && attributeName(f.bytes) == without:
+			continue
+		case f.num == 2:
+			if kept++; kept > outputs {
+				continue
+			}
+		}
+		out = append(out, f.raw...)
 	}
 	return out
 }
@@ -40,36 +43,59 @@ func appendInt(out []byte, num protowire.Number, v int64) []byte {
 	return protowire.AppendVarint(protowire.AppendTag(out, num, protowire.VarintType), uint64(v))
 }
 
-// appendNode makes a NodeProto with one output, after which it is named, and at
-// most one attribute.
-func appendNode(op string, inputs []string, output, attribute string, value int64) []byte {
+// setting is an attribute of a node.
+type setting struct {
+	name  string
+	value int64
+}
+
+// appendNode makes a NodeProto with one output, after which it is named. op has
+// its domain before it, where that is not ONNX's own.
+func appendNode(op string, inputs []string, output string, settings ...setting) []byte {
 	var out []byte
 	for _, name := range inputs {
 		out = appendString(out, 1, name)
 	}
 	out = appendString(out, 2, output)
 	out = appendString(out, 3, output)
-	out = appendString(out, 4, op)
-	if attribute != "" {
+	at := strings.LastIndexByte(op, '.')
+	out = appendString(out, 4, op[at+1:])
+	for _, s := range settings {
 		const integer = 2 // AttributeProto.INT
-		a := appendInt(appendInt(appendString(nil, 1, attribute), 3, value), 20, integer)
-		out = protowire.AppendBytes(protowire.AppendTag(out, 5, protowire.BytesType), a)
+		out = appendMessage(out, 5, appendInt(appendInt(appendString(nil, 1, s.name), 3, s.value), 20, integer))
+	}
+	if at > 0 {
+		out = appendString(out, 7, op[:at])
 	}
 	return out
 }
 
-// appendValueInfo makes a ValueInfoProto [symbol, size]; a size below 0 is open.
-func appendValueInfo(name string, typ ElemType, symbol string, size int64) []byte {
-	bytes := func(out []byte, num protowire.Number, b []byte) []byte {
-		return protowire.AppendBytes(protowire.AppendTag(out, num, protowire.BytesType), b)
+func appendMessage(out []byte, num protowire.Number, msg []byte) []byte {
+	return protowire.AppendBytes(protowire.AppendTag(out, num, protowire.BytesType), msg)
+}
+
+// appendValueInfo makes a ValueInfoProto; a dimension below 0 is open, and has its
+// symbol where there is one.
+func appendValueInfo(t Tensor) []byte {
+	var shape []byte
+	for i, size := range t.Dims {
+		var dim []byte
+		switch {
+		case size >= 0:
+			dim = appendInt(nil, 1, size)
+		case t.Symbols[i] != "":
+			dim = appendString(nil, 2, t.Symbols[i])
+		}
+		shape = appendMessage(shape, 1, dim)
 	}
-	var second []byte
-	if size >= 0 {
-		second = appendInt(nil, 1, size)
-	}
-	shape := bytes(bytes(nil, 1, appendString(nil, 2, symbol)), 1, second)
-	tensor := bytes(appendInt(nil, 1, int64(typ)), 2, shape)
-	return bytes(appendString(nil, 1, name), 2, bytes(nil, 1, tensor))
+	tensor := appendMessage(appendInt(nil, 1, int64(t.Type)), 2, shape)
+	return appendMessage(appendString(nil, 1, t.Name), 2, appendMessage(nil, 1, tensor))
+}
+
+// places is a tensor [n, size], a row for each position that is asked for; a size
+// below 0 is open.
+func places(name string, typ ElemType, size int64) Tensor {
+	return Tensor{Name: name, Type: typ, Dims: []int64{-1, size}, Symbols: []string{"ortscore/n", ""}}
 }
 
 // appendIntegers makes a TensorProto of integers, int64.
@@ -96,5 +122,5 @@ func appendTensor(name string, typ ElemType, raw []byte, dims ...int64) []byte {
 		out = appendInt(out, 1, d)
 	}
 	out = appendString(appendInt(out, 2, int64(typ)), 8, name)
-	return protowire.AppendBytes(protowire.AppendTag(out, 9, protowire.BytesType), raw)
+	return appendMessage(out, 9, raw)
 }

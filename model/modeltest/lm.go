@@ -26,6 +26,12 @@ type LM struct {
 	After func(b *model.Batch, l *model.Logits)
 }
 
+// Clone copies a batch, whose memory serves the next one.
+func Clone(b *model.Batch) *model.Batch {
+	return &model.Batch{Rows: b.Rows, Width: b.Width, TokenIDs: slices.Clone(b.TokenIDs),
+		Lens: slices.Clone(b.Lens), Parents: slices.Clone(b.Parents)}
+}
+
 // Format is a number format of logits.
 type Format int
 
@@ -41,8 +47,7 @@ func (lm *LM) Forward(ctx context.Context, b *model.Batch) (*model.Logits, error
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	lm.Batches = append(lm.Batches, model.Batch{Rows: b.Rows, Width: b.Width,
-		TokenIDs: slices.Clone(b.TokenIDs), Lens: slices.Clone(b.Lens)})
+	lm.Batches = append(lm.Batches, *Clone(b))
 	if lm.Before != nil {
 		if err := lm.Before(b); err != nil {
 			return nil, err
@@ -50,10 +55,18 @@ func (lm *LM) Forward(ctx context.Context, b *model.Batch) (*model.Logits, error
 	}
 	l := &model.Logits{Rows: b.Rows, Width: b.Width, Vocab: lm.Vocab}
 	lm.makeRoom(l)
+	states := make([]uint64, b.Width)
 	for r := range b.Rows {
-		state := seed
 		for t := range b.Width {
+			state, parent := seed, t-1
+			if len(b.Parents) > 0 {
+				parent = b.Parents[r*b.Width+t]
+			}
+			if parent >= 0 {
+				state = states[parent]
+			}
 			state = mix(state, uint64(b.TokenIDs[r*b.Width+t]))
+			states[t] = state
 			for v := range lm.Vocab {
 				x := float32(math.NaN())
 				if t < b.Lens[r] {

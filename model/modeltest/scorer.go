@@ -8,14 +8,19 @@ import (
 	"github.com/ortscore/ortscore/model"
 )
 
-// Scorer is the toy model as a model.Scorer. It records what it was asked.
+// Scorer is the toy model as a model.Scorer, which takes trees. It records what it
+// was asked.
 type Scorer struct {
 	Toy   LM
+	Rows  model.Trees
 	Asked [][]model.Position
 }
 
 // Vocab implements model.Scorer.
 func (s *Scorer) Vocab() int { return s.Toy.Vocab }
+
+// Trees implements model.Scorer.
+func (s *Scorer) Trees() model.Trees { return s.Rows }
 
 // LogProbs implements model.Scorer, by the textbook formula.
 func (s *Scorer) LogProbs(ctx context.Context, b *model.Batch, at []model.Position, out []float32) error {
