@@ -17,6 +17,7 @@ import (
 
 	"github.com/ortscore/ortscore/io/dataset"
 	"github.com/ortscore/ortscore/model"
+	"github.com/ortscore/ortscore/model/modeltest"
 	"github.com/ortscore/ortscore/nll"
 	"github.com/ortscore/ortscore/ort"
 )
@@ -141,8 +142,7 @@ type asked struct {
 }
 
 func (r *recorder) LogProbs(ctx context.Context, b *model.Batch, at []model.Position, out []float32) error {
-	r.asked = append(r.asked, asked{&model.Batch{Rows: b.Rows, Width: b.Width,
-		TokenIDs: slices.Clone(b.TokenIDs), Lens: slices.Clone(b.Lens)}, slices.Clone(at)})
+	r.asked = append(r.asked, asked{modeltest.Clone(b), slices.Clone(at)})
 	return r.Scorer.LogProbs(ctx, b, at, out)
 }
 

@@ -17,6 +17,7 @@ type runStats struct {
 	Sequences int     `json:"sequences"`
 	Copies    int     `json:"identical_sequences"` // of these, the ones that did not run
 	Tokens    int     `json:"tokens"`              // that ran, without padding
+	Shared    int     `json:"shared_tokens"`       // that did not, since another sequence beside it begins with them
 	Padding   int     `json:"padding"`             // tokens
 	Batches   int     `json:"batches"`
 	Seconds   float64 `json:"seconds"` // scoring, the model's loading left out
@@ -66,6 +67,7 @@ func (s *runStats) add(b model.BatchStats) {
 	s.Sequences += b.Sequences
 	s.Copies += b.Copies
 	s.Tokens += b.Tokens
+	s.Shared += b.Shared
 	s.Padding += b.Padding
 	s.busy += b.Duration
 	s.Batches++

@@ -117,6 +117,9 @@ func (u *ui) runStats(s *runStats) {
 	if s.Copies > 0 {
 		u.line("%s the same as another, which ran for it", count(s.Copies, "sequence"))
 	}
+	if s.Shared > 0 {
+		u.line("%s that sequences begin with in common ran once: %.1f%% saved", count(s.Shared, "token"), 100*share(s.Shared, s.Tokens+s.Shared))
+	}
 	u.usage(s.usage)
 }
 
