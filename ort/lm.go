@@ -87,7 +87,7 @@ type LM struct {
 // is, and a note says why.
 func Open(ctx context.Context, path string, opts Options) (*LM, error) {
 	form := graph.Scoring
-	if opts.Provider == CUDA || opts.Provider == Auto {
+	if opts.Provider == CUDA || opts.Provider == Auto && CheckCUDA(opts.Device) == nil {
 		form = graph.ScoringPresent
 	}
 	return openLM(ctx, path, opts, form)

@@ -191,6 +191,7 @@ func TestCUDAFailsWithTheReason(t *testing.T) {
 	require.Equal(t, CPU, lm.Info().Provider)
 	require.Len(t, lm.Info().Notes, 1)
 	require.Contains(t, lm.Info().Notes[0], "runs on the cpu: the cuda provider does not start: ")
+	require.Equal(t, openFixture(t, "tiny-gqa", Options{}).Trees(), lm.Trees(), "the graph is the cpu's")
 }
 
 func TestLargestChange(t *testing.T) {

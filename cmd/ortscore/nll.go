@@ -42,7 +42,7 @@ func nllCommand() (*pflag.FlagSet, func(context.Context, *ui, []string) error) {
 	fs.Var(atLeast{&f.keyMaxLength, 1}, "key-max-length", "tokens of a passage; the rest is cut")
 	fs.Var(atLeast{&f.maxLength, 0}, "max-length", "tokens of a whole sequence; the passage is cut further (default the model's context)")
 	fs.Var(atLeast{&f.batchTokens, 1}, "batch-tokens", "tokens of a batch, padding included (default found out by the run's first batches)")
-	fs.Var(atLeast{&f.batchSize, 0}, "batch-size", "most rows of a batch (default no bound; seed name: --lm_batch_size)")
+	fs.Var(atLeast{&f.batchSize, 0}, "batch-size", "most rows of a batch, each of one sequence or of several that begin alike (default no bound; seed name: --lm_batch_size)")
 	fs.Var(atLeast{&f.logitsMemory, 1}, "logits-memory", "MiB of the answers' logits in one run, by which batches are cut (--graph full gives those of all tokens)")
 	fs.Var(word[nll.FieldChoice]{&f.fields, nll.ParseFieldChoice}, "fields", "score fields to write: teacher, pos-neg or both")
 	fs.BoolVar(&f.keepInputs, "keep-inputs", false, "keep the token ids of lrlm rows")
