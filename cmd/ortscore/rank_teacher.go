@@ -169,6 +169,9 @@ func (l *localRanker) start(ctx context.Context, ui *ui) error {
 	if l.local.Grammar != nil && l.local.Opening != "" {
 		ui.notes([]string{"the chat template opens a " + l.local.Opening + " tag: a constrained ranking stands where the model would think; --decode free lets it"})
 	}
+	if l.local.Grammar != nil && (f.maxTokens > 0 || len(f.stop) > 0) {
+		ui.notes([]string{"a constrained ranking ends where it is whole: --max-tokens and --stop are for --decode free"})
+	}
 	ui.notes(l.notes())
 	b := f.budget(l.info.Provider, l.freeMemory(), l.forwardToken(longRow), l.info.CacheToken)
 	l.ranking.job.Page = max(rank.DefaultPage, pageRounds*b.rows*l.models())
