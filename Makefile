@@ -29,8 +29,8 @@ demo: build $(TEACHER)/model.onnx ## score and rank examples/questions.jsonl wit
 	@scripts/demo.sh $(BUILD)/ortscore $(TEACHER)
 
 # Tests may not skip what make setup has put in place.
-test parity bench bench-graph bench-rank profile: export ORTSCORE_TEST_NATIVE := required
-test parity bench bench-graph bench-rank profile: export ORTSCORE_ORT_LIB := $(CURDIR)/$(LIB)
+test parity bench bench-graph bench-shared bench-rank profile: export ORTSCORE_TEST_NATIVE := required
+test parity bench bench-graph bench-shared bench-rank profile: export ORTSCORE_ORT_LIB := $(CURDIR)/$(LIB)
 .PHONY: test
 test: setup build $(VENV)/.test ## run the whole suite
 	go test -timeout 50m ./...
@@ -68,6 +68,10 @@ bench: build $(TEACHER)/model.onnx ## the command against the model alone, 32 pr
 .PHONY: bench-graph
 bench-graph: setup ## full logits against the scoring graph: 3 minutes
 	@go test -run '^$$' -bench ScoringGraph -benchtime 5x -timeout 30m ./cmd/ortscore | python3 scripts/bench_table.py
+
+.PHONY: bench-shared
+bench-shared: setup ## beginnings that sequences share, computed for each and once: 5 minutes
+	@go test -run '^$$' -bench SharedBeginnings -benchtime 5x -timeout 30m ./cmd/ortscore | python3 scripts/bench_table.py
 
 .PHONY: bench-scaling
 bench-scaling: build ## time and memory against pairs, 100 to 100,000, drawn in docs/scaling.svg: 10 minutes
