@@ -68,10 +68,13 @@ func (s *sampler) choose(logits []float32, allowed []int32) (int32, Choice, erro
 		}
 	}
 	var id int32
-	if s.rng == nil {
-		id = s.best(logits, allowed)
-	} else {
+	switch {
+	case s.rng != nil:
 		id = s.draw(logits, allowed)
+	case s.seen == nil && allowed == nil:
+		id = int32(slices.Index(logits, float32(softmax.largest)))
+	default:
+		id = s.best(logits, allowed)
 	}
 	c := Choice{LogProb: softmax.logProb(logits[id]), Mass: min(1, mass)}
 	if math.IsInf(c.LogProb, -1) {
