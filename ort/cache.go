@@ -2,6 +2,7 @@ package ort
 
 import (
 	"errors"
+	"slices"
 
 	onnx "github.com/yalue/onnxruntime_go"
 
@@ -73,17 +74,58 @@ type inPlace struct {
 	cacheShape
 	buffers  []*buffer
 	capacity int
-	lens     []int // [B]
+	held     [][]int32 // [B] the tokens that the rows have read
 }
 
 func (c *inPlace) reset(rows, _, capacity int) (err error) {
-	c.lens, c.capacity = make([]int, rows), capacity
+	c.held, c.capacity = make([][]int32, rows), capacity
 	c.buffers, err = c.ensure(c.buffers, c.bytes(rows, capacity))
 	return err
 }
 
-func (c *inPlace) length(row int) int { return c.lens[row] }
-func (c *inPlace) drop(row int)       { c.lens[row] = 0 }
+func (c *inPlace) length(row int) int { return len(c.held[row]) }
+func (c *inPlace) drop(row int)       { c.held[row] = nil }
+
+// begin copies the beginning from the row that has the longest in common with the
+// prompt: keys and values depend on no token but those before. A GPU's memory is
+// not copied, and its prompts are read whole.
+func (c *inPlace) begin(row int, prompt []int32) int {
+	if c.memory.cuda != nil {
+		c.drop(row)
+		return 0
+	}
+	from, n := row, 0
+	for r, tokens := range c.held {
+		if k := common(tokens, prompt[:len(prompt)-1]); k > n {
+			from, n = r, k
+		}
+	}
+	if from != row {
+		c.copyRow(row, from, n)
+	}
+	c.held[row] = slices.Clone(prompt[:n])
+	return n
+}
+
+// common is how many tokens two texts begin with alike.
+func common(a, b []int32) int {
+	n := 0
+	for n < min(len(a), len(b)) && a[n] == b[n] {
+		n++
+	}
+	return n
+}
+
+// copyRow copies the keys and values of a row's first n tokens to another row.
+func (c *inPlace) copyRow(to, from, n int) {
+	row, head := c.bytes(1, c.capacity), c.bytes(1, c.capacity)/c.heads
+	size := c.bytes(1, n) / c.heads
+	for _, b := range c.buffers {
+		for at := 0; at < row; at += head {
+			copy(b.host(to*row+at, size), b.host(from*row+at, size))
+		}
+	}
+}
 
 func (c *inPlace) free() {
 	release(c.buffers)
@@ -92,14 +134,14 @@ func (c *inPlace) free() {
 
 func (c *inPlace) past(first, n int) int {
 	longest := 0
-	for _, l := range c.lens[first : first+n] {
-		longest = max(longest, l)
+	for _, tokens := range c.held[first : first+n] {
+		longest = max(longest, len(tokens))
 	}
 	return longest
 }
 
 func (c *inPlace) mask(row int, out []int64) {
-	for t := range c.lens[row] {
+	for t := range c.held[row] {
 		out[t] = 1
 	}
 }
@@ -115,9 +157,9 @@ func (c *inPlace) values(first int, f *forward) (past, present []onnx.Value, err
 	return past, present, err
 }
 
-func (c *inPlace) add(first, _ int, lens []int) {
-	for i, n := range lens {
-		c.lens[first+i] += n
+func (c *inPlace) add(first, _ int, tokens [][]int32) {
+	for i, ids := range tokens {
+		c.held[first+i] = append(c.held[first+i], ids...)
 	}
 }
 
@@ -151,6 +193,9 @@ func (c *growing) past(first, _ int) int { return len(c.seen[first]) }
 // drop does nothing: the columns stay, and a row that has ended is as good as any
 // to carry pads.
 func (c *growing) drop(int) {}
+
+// begin takes over nothing: prompts are read whole, into the same columns.
+func (c *growing) begin(int, []int32) int { return 0 }
 
 func (c *growing) free() {
 	release(c.now)
@@ -188,15 +233,15 @@ func (c *growing) prompts(first int, f *forward) (past, present []onnx.Value, er
 	return past, present, err
 }
 
-func (c *growing) add(first, width int, lens []int) {
+func (c *growing) add(first, width int, tokens [][]int32) {
 	if len(c.seen[first]) > 0 {
 		c.now, c.then = c.then, c.now
 	}
-	for i, n := range lens {
+	for i, ids := range tokens {
 		row := first + i
 		for t := range width {
-			c.seen[row] = append(c.seen[row], int64(min(1, max(0, n-t))))
+			c.seen[row] = append(c.seen[row], int64(min(1, max(0, len(ids)-t))))
 		}
-		c.lens[row] += n
+		c.lens[row] += len(ids)
 	}
 }

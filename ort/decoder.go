@@ -100,10 +100,13 @@ type cache interface {
 	mask(row int, out []int64)
 	// drop forgets a row.
 	drop(row int)
+	// begin puts the beginning of a prompt into a row, in place of what it held, as
+	// far as it is at hand, and returns how many tokens that is. One at least is left.
+	begin(row int, prompt []int32) int
 	// values makes the cache's inputs and outputs for a forward over rows from first
 	// on; add then takes note of the new tokens of each row.
 	values(first int, f *forward) (past, present []onnx.Value, err error)
-	add(first, width int, lens []int)
+	add(first, width int, tokens [][]int32)
 	free()
 }
 
@@ -165,8 +168,14 @@ func (d *cached) Reset(rows, width, capacity int) error {
 	return d.cache.reset(rows, width, capacity)
 }
 
-// Prefill implements model.Decoder.
+// Prefill implements model.Decoder. A prompt that is read by itself begins where
+// it parts from what the cache holds: with a past, the operator of the cache in
+// place takes several tokens of one row alone.
 func (d *cached) Prefill(ctx context.Context, first int, prompts [][]int32) (*model.Next, error) {
+	if len(prompts) == 1 {
+		n := d.cache.begin(first, prompts[0])
+		return d.extend(ctx, first, [][]int32{prompts[0][n:]})
+	}
 	for i := range prompts {
 		d.cache.drop(first + i)
 	}
@@ -188,7 +197,7 @@ func (d *cached) Step(ctx context.Context, next [][]int32) (*model.Next, error) 
 
 // extend has the rows from first on read new tokens.
 func (d *cached) extend(ctx context.Context, first int, tokens [][]int32) (*model.Next, error) {
-	f, lens := d.forward(first, tokens)
+	f := d.forward(first, tokens)
 	past, present, err := d.cache.values(first, f)
 	defer destroy(past)
 	defer destroy(present)
@@ -200,23 +209,23 @@ func (d *cached) extend(ctx context.Context, first int, tokens [][]int32) (*mode
 	if d.rewritten != nil {
 		width = 1
 	}
-	for i, n := range lens {
-		if f.at = append(f.at, place{i, n - 1}); d.rewritten == nil {
-			out.At[i] = n - 1
+	for i, ids := range tokens {
+		last := len(ids) - 1
+		if f.at = append(f.at, place{i, last}); d.rewritten == nil {
+			out.At[i] = last
 		}
 	}
 	if out.Logits, err = d.logits(ctx, f, f.rows, width, past, present); err != nil {
 		return nil, err
 	}
-	d.cache.add(first, f.width, lens)
+	d.cache.add(first, f.width, tokens)
 	return out, nil
 }
 
 // forward lays new tokens out, padded on the right, after what the rows hold.
-func (d *cached) forward(first int, tokens [][]int32) (f *forward, lens []int) {
-	f = &forward{rows: len(tokens), past: d.cache.past(first, len(tokens))}
+func (d *cached) forward(first int, tokens [][]int32) *forward {
+	f := &forward{rows: len(tokens), past: d.cache.past(first, len(tokens))}
 	for _, ids := range tokens {
-		lens = append(lens, len(ids))
 		f.width = max(f.width, len(ids))
 	}
 	f.ids = make([]int64, f.rows*f.width)
@@ -235,7 +244,7 @@ func (d *cached) forward(first int, tokens [][]int32) (f *forward, lens []int) {
 			}
 		}
 	}
-	return f, lens
+	return f
 }
 
 // cacheError is a cache that gives other logits than the whole text.

@@ -75,6 +75,48 @@ func TestCachedDecodingAgrees(t *testing.T) {
 	}
 }
 
+// Prompts that begin alike, one of which is all of another, are written on from as
+// if each was read by itself; what they share is read once.
+func TestPromptsThatBeginAlike(t *testing.T) {
+	in := prompts(9)
+	for i := range in {
+		in[i].Tokens = append(slices.Clone(in[8].Tokens[:5+i%3]), in[i].Tokens...)
+	}
+	in[3].Tokens, in[4].Tokens = in[1].Tokens, in[1].Tokens[:4]
+	for name, kind := range decoders {
+		t.Run(name, func(t *testing.T) {
+			want := written(t, &model.Recompute{Forwarder: openFixture(t, name, Options{Graph: FullGraph})}, model.Limits{Rows: 1}, model.Sampling{}, in)
+			d := openDecoder(t, name).(*cached)
+			for _, rows := range []int{1, 3, 9} {
+				require.Equal(t, want, written(t, d, model.Limits{Rows: rows, Tokens: 1}, model.Sampling{}, in), "%d rows", rows)
+			}
+			require.NoError(t, d.Reopen(t.Context()))
+			require.Equal(t, want, written(t, d, model.Limits{Rows: 4, Tokens: 40}, model.Sampling{}, in), "some read together")
+
+			if kind == CacheInPlace {
+				requireShared(t, d)
+			}
+		})
+	}
+}
+
+// requireShared looks at how much of a prompt is at hand in a row, all but the last
+// token at most, and that nothing is once the cache was emptied.
+func requireShared(t *testing.T, d *cached) {
+	require.NoError(t, d.Reset(2, 9, 12))
+	_, err := d.Prefill(t.Context(), 0, [][]int32{{1, 2, 3, 4, 5}})
+	require.NoError(t, err)
+	for _, c := range []struct {
+		prompt []int32
+		shared int
+	}{{[]int32{1, 2, 3, 4, 5}, 4}, {[]int32{1, 2, 3, 9, 9, 9}, 3}, {[]int32{2, 3}, 0}} {
+		require.Equal(t, c.shared, d.cache.begin(1, c.prompt), c.prompt)
+		require.Equal(t, c.shared, d.cache.length(1), c.prompt)
+	}
+	require.NoError(t, d.Reset(2, 9, 12))
+	require.Zero(t, d.cache.begin(1, []int32{1, 2, 3}))
+}
+
 func TestSampledDecodingDoesNotDependOnTheBatch(t *testing.T) {
 	in := prompts(6)
 	for i := range in {

@@ -172,6 +172,11 @@ func (b *buffer) free() {
 	}
 }
 
+// host is a part of a buffer in the cpu's own memory.
+func (b *buffer) host(offset, size int) []byte {
+	return unsafe.Slice((*byte)(b.data), b.size)[offset : offset+size]
+}
+
 // view is a tensor over the buffer's bytes from offset on. It ends with Destroy,
 // the buffer's bytes do not.
 func (b *buffer) view(offset int, typ graph.ElemType, shape ...int64) (onnx.Value, error) {
