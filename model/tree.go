@@ -47,7 +47,7 @@ func plant(seqs []Sequence, order []int, t Trees, most, positions int) []tree {
 		if t.Tokens > 0 && len(trees) > 0 {
 			last := &trees[len(trees)-1]
 			before := seqs[last.branches[len(last.branches)-1].seq]
-			shared := common(before.Tokens, seqs[i].Tokens)
+			shared := Common(before.Tokens, seqs[i].Tokens)
 			limit := min(t.Tokens, most, max(treeTokens, 5*max(len(before.Tokens), len(seqs[i].Tokens))/4))
 			if last.takes(seqs[i], shared, t.Pairs, limit, positions) {
 				last.add(seqs[i], i, shared)
@@ -66,8 +66,8 @@ func sortTrees(trees []tree) {
 	slices.SortStableFunc(trees, func(a, b tree) int { return cmp.Compare(b.tokens, a.tokens) })
 }
 
-// common is how many tokens a and b begin with in common.
-func common(a, b []int32) int {
+// Common is how many tokens a and b begin with in common.
+func Common(a, b []int32) int {
 	n := 0
 	for n < min(len(a), len(b)) && a[n] == b[n] {
 		n++

@@ -6,6 +6,7 @@ import (
 
 	onnx "github.com/yalue/onnxruntime_go"
 
+	"github.com/ortscore/ortscore/model"
 	"github.com/ortscore/ortscore/model/graph"
 )
 
@@ -96,7 +97,7 @@ func (c *inPlace) begin(row int, prompt []int32) int {
 	}
 	from, n := row, 0
 	for r, tokens := range c.held {
-		if k := common(tokens, prompt[:len(prompt)-1]); k > n {
+		if k := model.Common(tokens, prompt[:len(prompt)-1]); k > n {
 			from, n = r, k
 		}
 	}
@@ -104,15 +105,6 @@ func (c *inPlace) begin(row int, prompt []int32) int {
 		c.copyRow(row, from, n)
 	}
 	c.held[row] = slices.Clone(prompt[:n])
-	return n
-}
-
-// common is how many tokens two texts begin with alike.
-func common(a, b []int32) int {
-	n := 0
-	for n < min(len(a), len(b)) && a[n] == b[n] {
-		n++
-	}
 	return n
 }
 
