@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 
 	"google.golang.org/protobuf/encoding/protowire"
 )
@@ -153,6 +154,7 @@ type rewriter struct {
 	renamed   map[string]string // inputs of the head and its tail
 	gone      map[*operator]bool
 	changed   map[string]bool // tensors whose value_info is out of date
+	made      map[string]int  // numbers that fresh names were given, so that none is tried twice
 	out       *Rewritten
 	parts     [][]byte
 	gathered  map[string]string // by the tensor over all positions
@@ -160,7 +162,7 @@ type rewriter struct {
 
 func newRewriter(g *body, c *Convention, form Form, locations map[string]string) (*rewriter, error) {
 	w := &rewriter{body: g, conv: c, form: form, locations: locations, cut: &cacheCut{},
-		renamed: map[string]string{}, gone: map[*operator]bool{}, changed: map[string]bool{}}
+		renamed: map[string]string{}, gone: map[*operator]bool{}, changed: map[string]bool{}, made: map[string]int{}}
 	var err error
 	if w.head, err = g.findHead(c.Logits.Name); err != nil {
 		return nil, err
@@ -186,11 +188,13 @@ func newRewriter(g *body, c *Convention, form Form, locations map[string]string)
 // fresh returns a name that the graph does not have.
 func (w *rewriter) fresh(name string) string {
 	name = "ortscore/" + name
-	for w.names[name] {
-		name += "_"
+	own := name
+	for w.names[own] {
+		w.made[name]++
+		own = name + "_" + strconv.Itoa(w.made[name])
 	}
-	w.names[name] = true
-	return name
+	w.names[own] = true
+	return own
 }
 
 // output follows the logits through the head and its tail, without the Reshape

@@ -159,15 +159,28 @@ func TestRewriteTakesFreshNames(t *testing.T) {
 	taken := bytesField(1, msg(str(3, "ortscore/hidden"), tensorNode("Identity", []string{"ortscore/positions"}, []string{"ortscore/targets"})[2:]))
 	r := rewritten(t, headModel(18, idsInput, input(value("ortscore/positions", Int64, "b", "s")),
 		embed, matmulNode, taken, headWeight, bytesField(13, value("ortscore/logprobs", Float32)), logits()), Scoring)
-	require.Equal(t, "ortscore/positions_", r.Positions)
-	require.Equal(t, "ortscore/targets_", r.Targets)
-	require.Equal(t, "ortscore/logprobs_", r.Output)
+	require.Equal(t, "ortscore/positions_1", r.Positions)
+	require.Equal(t, "ortscore/targets_1", r.Targets)
+	require.Equal(t, "ortscore/logprobs_1", r.Output)
 	names := map[string]bool{}
 	for _, n := range bodyOf(t, r.Data).nodes {
 		require.True(t, n.name == "" || !names[n.name], "two nodes are named %s", n.name)
 		names[n.name] = true
 	}
-	require.True(t, names["ortscore/hidden_"])
+	require.True(t, names["ortscore/hidden_1"])
+}
+
+// A graph of thousands of layers takes as many names, none of them long.
+func TestFreshNamesStayShort(t *testing.T) {
+	w := rewriter{body: &body{names: map[string]bool{"ortscore/rotated_7": true}}, made: map[string]int{}}
+	seen := map[string]bool{}
+	for range 5000 {
+		name := w.fresh("rotated")
+		require.Less(t, len(name), 24)
+		require.False(t, seen[name])
+		seen[name] = true
+	}
+	require.False(t, seen["ortscore/rotated_7"])
 }
 
 func TestRewriteRefuses(t *testing.T) {
