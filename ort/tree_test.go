@@ -79,6 +79,28 @@ func TestTreesAgreeWithFullLogits(t *testing.T) {
 	}
 }
 
+// A row that holds several sequences is no longer than the tables of angles, though
+// no token of it stands as deep as that.
+func TestTreesWithinTheAngles(t *testing.T) {
+	needLibrary(t)
+	for _, path := range []string{fixture("tiny-gqa"), attentionFile("positions")} {
+		lm, err := Open(t.Context(), path, Options{})
+		require.NoError(t, err)
+		defer lm.Close()
+		require.Equal(t, 512, lm.Trees().Tokens)
+		var seqs []model.Sequence
+		for i := range int32(40) {
+			tokens := slices.Repeat([]int32{5, 6, 7}, 100)
+			for k := range tokens[280:] {
+				tokens[280+k] = i
+			}
+			seqs = append(seqs, model.Sequence{Tokens: tokens, Answer: model.Span{From: 290, To: 300}})
+		}
+		_, shared := scoreShared(t, lm, model.Limits{Tokens: 4000}, seqs)
+		require.Greater(t, shared, 280*30)
+	}
+}
+
 func attentionFile(name string) string {
 	return filepath.Join("..", "testdata", "attentions", name+".onnx")
 }

@@ -25,7 +25,7 @@ type Trees struct {
 // but counts positions itself: where it rotates, that moves out of it.
 type trees struct {
 	rotary map[*operator]*rotary // by GroupQueryAttention; nil for one that does not rotate
-	heads  int64                 // of queries, in the first layer
+	heads  int64                 // of queries, the most of a layer
 	most   int64                 // tokens of a row, by the tables of angles; 0 for no bound
 	typ    ElemType              // of the bias
 }
@@ -40,17 +40,22 @@ type rotary struct {
 
 // findTrees returns nil where a graph's rows have to be sequences: not all layers
 // attend by GroupQueryAttention alone, or one has a window or a soft cap, to which
-// the order in the row or the bias would mean something else.
+// the order in the row or the bias would mean something else; or it is not known
+// how long a row may be for what rotates.
 func (g *body) findTrees(c *Convention, cut *cacheCut) *trees {
 	if len(cut.inputs) == 0 || c.Past[0].Type != Float32 && c.Past[0].Type != Float16 {
 		return nil
 	}
-	t := &trees{rotary: map[*operator]*rotary{}, typ: c.Past[0].Type}
+	rows, known := g.rotaryRows()
+	if !known {
+		return nil
+	}
+	t := &trees{rotary: map[*operator]*rotary{}, typ: c.Past[0].Type, most: rows}
 	for n := range cut.attention {
 		if !branches(n) {
 			return nil
 		}
-		t.heads = n.attribute("num_heads")
+		t.heads = max(t.heads, n.attribute("num_heads"))
 		if n.attribute("do_rotary") == 0 {
 			// What counts positions outside must be told them.
 			if c.PositionIDs == "" {
@@ -75,8 +80,12 @@ func (g *body) findTrees(c *Convention, cut *cacheCut) *trees {
 func branches(n *operator) bool {
 	window := n.attribute("local_window_size")
 	_, cap := n.number("softcap")
-	const positions, bias = 9, 10
-	return (window == 0 || window == -1) && cap == 0 && n.input(positions) == "" && n.input(bias) == "" &&
+	for i := range n.inputs {
+		if n.inputs[i] != "" && (i == positionsInput || i == biasInput || i > sinkInput) {
+			return false // what comes after the sink may stand before the rotation: norms do
+		}
+	}
+	return (window == 0 || window == -1) && cap == 0 &&
 		n.attribute("num_heads") > 0 && n.attribute("kv_num_heads") > 0
 }
 
@@ -91,9 +100,35 @@ const (
 	_ // the longest length
 	cosInput
 	sinInput
-	_ // positions, which it does not take of a prefill
+	positionsInput // which it does not take of a prefill
 	biasInput
+	sinkInput
 )
+
+// rotaryRows returns for how many positions a graph's own RotaryEmbeddings have
+// angles, 0 where it has no such operator: a row may not be longer, whatever its
+// positions. They are not known where the angles are no weights.
+func (g *body) rotaryRows() (rows int64, known bool) {
+	for _, n := range g.nodes {
+		cos := 0
+		switch n.op {
+		case "RotaryEmbedding":
+			cos = 1
+		case "com.microsoft.RotaryEmbedding":
+			cos = 2
+		default:
+			continue
+		}
+		table := g.weights[n.input(cos)]
+		if len(table) != 2 || table[0] <= 0 {
+			return 0, false
+		}
+		if rows == 0 || table[0] < rows {
+			rows = table[0]
+		}
+	}
+	return rows, true
+}
 
 // findRotary returns how an attention rotates, and for how many positions; nil
 // where its tables are not weights.

@@ -16,6 +16,7 @@ import (
 func attends(inputs map[int]string, integers map[string]int64, floats map[string]float32, more ...[]byte) []byte {
 	in := []string{"hidden", "k", "v", "past_key_values.0.key", "past_key_values.0.value", "n", "t", "cos", "sin", "", ""}
 	for i, name := range inputs {
+		in = append(in, make([]string, max(0, i+1-len(in)))...)
 		in[i] = name
 	}
 	var out []byte
@@ -43,6 +44,11 @@ func attends(inputs map[int]string, integers map[string]int64, floats map[string
 		initializer(tensor("short", Float32, []int64{8}))}, more...)...)
 }
 
+// rotates is a rotation outside of the attention, by a table of angles.
+func rotates(table string) []byte {
+	return inDomain(tensorNode("RotaryEmbedding", []string{"q", "position_ids", table, "sin"}, []string{"turned"}), "com.microsoft")
+}
+
 func TestTreesOfAGraph(t *testing.T) {
 	type ins = map[int]string
 	type ints = map[string]int64
@@ -56,6 +62,10 @@ func TestTreesOfAGraph(t *testing.T) {
 		"packed":                   {attends(ins{1: "", 2: ""}, nil, nil), Trees{Heads: 6, MostTokens: 16}},
 		"positions outside":        {attends(ins{7: "", 8: ""}, ints{"do_rotary": 0}, nil, positions), Trees{Heads: 6}},
 		"positions from the mask":  {attends(ins{7: "", 8: ""}, ints{"do_rotary": 0}, nil), Trees{}},
+		"rotated outside":          {attends(ins{7: "", 8: ""}, ints{"do_rotary": 0}, nil, positions, rotates("cos")), Trees{Heads: 6, MostTokens: 16}},
+		"by what is computed":      {attends(ins{7: "", 8: ""}, ints{"do_rotary": 0}, nil, positions, rotates("hidden")), Trees{}},
+		"a sink":                   {attends(ins{11: "short"}, nil, nil), Trees{Heads: 6, MostTokens: 16}},
+		"a norm inside":            {attends(ins{14: "short"}, nil, nil), Trees{}},
 		"a window":                 {attends(nil, ints{"local_window_size": 4096}, nil), Trees{}},
 		"a soft cap":               {attends(nil, nil, map[string]float32{"softcap": 50}), Trees{}},
 		"a bias of its own":        {attends(ins{10: "hidden"}, nil, nil), Trees{}},
@@ -98,4 +108,17 @@ func TestTreesRotateByDepth(t *testing.T) {
 	}
 	require.Equal(t, "Slice", g.producer[attention.inputs[2]].op)
 	require.Equal(t, []int64{1}, g.weights[g.producer[attention.inputs[2]].inputs[1]])
+}
+
+// Layers may have unlike numbers of heads; what is told of them is the same in
+// every run.
+func TestTreesOfUnlikeLayers(t *testing.T) {
+	layer := func(heads int64) *operator {
+		return &operator{attributes: [][]byte{msg(str(1, "num_heads"), number(3, heads)), msg(str(1, "kv_num_heads"), number(3, 2))}}
+	}
+	c := &Convention{PositionIDs: "position_ids", Past: []Tensor{{Type: Float32}}}
+	cut := &cacheCut{inputs: map[string]bool{"past": true}, attention: map[*operator]bool{layer(2): true, layer(8): true, layer(4): true}}
+	for range 50 {
+		require.EqualValues(t, 8, (&body{}).findTrees(c, cut).heads)
+	}
 }
