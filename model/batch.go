@@ -74,12 +74,25 @@ func (q *queue) longest() int {
 	return q.trees[0].tokens
 }
 
-// putBack takes a batch back that did not run. A single row is taken apart.
-func (q *queue) putBack(batch []tree) {
-	if len(batch) == 1 {
-		batch = batch[0].split(q.seqs)
+// putBack takes a batch back that did not run, for want of memory. Of all that is
+// left, rows of several sequences that are longer than a batch may be from now on
+// are taken apart: each would run out of memory in its turn.
+func (q *queue) putBack(batch []tree, tokens int) {
+	var left []tree
+	before, after := 0, 0
+	for _, t := range slices.Concat(batch, q.trees) {
+		before += t.tokens
+		rows := []tree{t}
+		if len(t.branches) > 1 && t.tokens > tokens {
+			rows = t.split(q.seqs)
+		}
+		for _, row := range rows {
+			after += row.tokens
+		}
+		left = append(left, rows...)
 	}
-	q.trees = slices.Concat(batch, q.trees)
+	q.trees = left
+	q.perToken *= float64(before) / float64(after)
 	sortTrees(q.trees)
 }
 

@@ -186,7 +186,7 @@ func (r *scoring) shrink(ctx context.Context, s Scorer, b *Batch, rows []tree, c
 	if r.Limits.Tokens <= 0 || half < r.Limits.Tokens {
 		r.Limits.Tokens = half
 	}
-	r.queue.putBack(rows)
+	r.queue.putBack(rows, r.Limits.Tokens)
 	if r.OnShrink != nil {
 		r.OnShrink(r.Limits.Tokens, cause)
 	}
