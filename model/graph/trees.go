@@ -40,14 +40,14 @@ type rotary struct {
 
 // findTrees returns nil where a graph's rows have to be sequences: not all layers
 // attend by GroupQueryAttention alone, or one has a window or a soft cap, to which
-// the order in the row or the bias would mean something else; or it is not known
-// how long a row may be for what rotates.
+// the order in the row or the bias would mean something else; something else counts
+// tokens; or it is not known how long a row may be for what rotates.
 func (g *body) findTrees(c *Convention, cut *cacheCut) *trees {
 	if len(cut.inputs) == 0 || c.Past[0].Type != Float32 && c.Past[0].Type != Float16 {
 		return nil
 	}
 	rows, known := g.rotaryRows()
-	if !known {
+	if !known || g.counts() {
 		return nil
 	}
 	t := &trees{rotary: map[*operator]*rotary{}, typ: c.Past[0].Type, most: rows}
@@ -74,6 +74,19 @@ func (g *body) findTrees(c *Convention, cut *cacheCut) *trees {
 		}
 	}
 	return t
+}
+
+// counts reports whether a graph numbers tokens from the left by itself. A scale
+// that grows with the position may be 1 for thousands of tokens, so that no probe
+// finds it.
+func (g *body) counts() bool {
+	for _, n := range g.nodes {
+		switch n.op {
+		case "CumSum", "Range", "NonZero":
+			return true
+		}
+	}
+	return false
 }
 
 // branches reports whether a bias may hide tokens from a GroupQueryAttention.

@@ -64,6 +64,7 @@ func TestTreesOfAGraph(t *testing.T) {
 		"positions from the mask":  {attends(ins{7: "", 8: ""}, ints{"do_rotary": 0}, nil), Trees{}},
 		"rotated outside":          {attends(ins{7: "", 8: ""}, ints{"do_rotary": 0}, nil, positions, rotates("cos")), Trees{Heads: 6, MostTokens: 16}},
 		"by what is computed":      {attends(ins{7: "", 8: ""}, ints{"do_rotary": 0}, nil, positions, rotates("hidden")), Trees{}},
+		"counts by itself":         {attends(nil, nil, nil, tensorNode("CumSum", []string{"input_ids", "axis"}, []string{"counted"})), Trees{}},
 		"a sink":                   {attends(ins{11: "short"}, nil, nil), Trees{Heads: 6, MostTokens: 16}},
 		"a norm inside":            {attends(ins{14: "short"}, nil, nil), Trees{}},
 		"a window":                 {attends(nil, ints{"local_window_size": 4096}, nil), Trees{}},
