@@ -22,9 +22,9 @@ type Span struct{ From, To int }
 // Len returns the number of places in the span.
 func (s Span) Len() int { return s.To - s.From }
 
-// Batch is a block of B sequences, padded on the right to the T tokens of the
-// longest. Under a causal mask a pad on the right touches no real token, so a
-// sequence's logits do not depend on its neighbours.
+// Batch is a block of B rows, padded on the right to the T tokens of the longest. A
+// row is a sequence or, where Parents says so, several. Under a causal mask a pad on
+// the right touches no real token, so a row's logits do not depend on its neighbours.
 type Batch struct {
 	Rows     int     // B
 	Width    int     // T

@@ -16,7 +16,7 @@ type Trees struct {
 }
 
 // treeTokens bounds the tokens of a tree, whose memory grows with their square; one
-// may also be a quarter longer than its longest sequence.
+// may also be a quarter longer than the sequence that joins it, or the one before.
 const treeTokens = 1024
 
 // tree is a row of a batch: sequences in the order of their tokens, each laid out

@@ -46,9 +46,13 @@ func (lm *LM) Trees() model.Trees { return lm.trees }
 // pairsPerNumber is how many pairs of tokens in an attention take as long as all
 // else that is done for a token, for each of the numbers that its heads' queries
 // have. On a CPU SmolLM2 in fp32 takes 1.24 ms for a token and 0.4 us for a pair,
-// which is 5.4; with integers the multiplies are twice as fast, so that 2 is on the
-// safe side.
+// which is 5.4; weights of fewer bits may be faster, so that 2 is on the safe side.
 const pairsPerNumber = 2
+
+// probeBranch is how many tokens the first of two sequences has for itself in the
+// probe of a tree: what counts places in the row and not in the sequence puts the
+// second so far away.
+const probeBranch = 32
 
 // tryTrees runs two sequences in one row and each by itself, and has rows be trees
 // where it makes no difference.
@@ -56,14 +60,13 @@ func (lm *LM) tryTrees(ctx context.Context) error {
 	if lm.rewritten == nil || lm.rewritten.Trees.Depths == "" {
 		return nil
 	}
-	// 1 2 3 4 and 1 2 5 6
-	both := &model.Batch{Rows: 1, Width: 6, TokenIDs: []int64{1, 2, 3, 4, 5, 6}, Lens: []int{6}, Parents: []int{-1, 0, 1, 2, 1, 4}}
-	alone := &model.Batch{Rows: 2, Width: 4, TokenIDs: []int64{1, 2, 3, 4, 1, 2, 5, 6}, Lens: []int{4, 4}}
-	got, err := lm.words(ctx, both, []place{{0, 2}, {0, 3}, {0, 4}, {0, 5}})
+	both, alone := treeProbe(lm.info.Vocab, lm.rewritten.Trees.MostTokens)
+	end, second := both.Width-2, alone.Width
+	got, err := lm.words(ctx, both, []place{{0, end - 1}, {0, end}, {0, end + 1}})
 	if err != nil {
 		return err
 	}
-	want, err := lm.words(ctx, alone, []place{{0, 2}, {0, 3}, {1, 2}, {1, 3}})
+	want, err := lm.words(ctx, alone, []place{{0, second - 1}, {1, 2}, {1, 3}})
 	if err != nil {
 		return err
 	}
@@ -82,6 +85,28 @@ func (lm *LM) tryTrees(ctx context.Context) error {
 		lm.trees.Tokens = math.MaxInt
 	}
 	return nil
+}
+
+// treeProbe is two sequences with two tokens in common, as one row of at most so
+// many tokens (0 for no bound) and as two.
+func treeProbe(vocab, most int) (both, alone *model.Batch) {
+	n := probeBranch
+	if most > 0 {
+		n = max(1, min(n, most-4))
+	}
+	both, alone = &model.Batch{Rows: 1, Width: n + 4, Lens: []int{n + 4}}, &model.Batch{Rows: 2, Width: n + 2, Lens: []int{n + 2, 4}}
+	alone.TokenIDs = make([]int64, 2*alone.Width)
+	for i := range n + 4 {
+		id, parent := int64((7*i+1)%vocab), i-1
+		if i == n+2 {
+			parent = 1
+		}
+		both.TokenIDs, both.Parents = append(both.TokenIDs, id), append(both.Parents, parent)
+	}
+	copy(alone.TokenIDs, both.TokenIDs[:n+2])
+	copy(alone.TokenIDs[n+2:], both.TokenIDs[:2])
+	copy(alone.TokenIDs[n+4:], both.TokenIDs[n+2:])
+	return both, alone
 }
 
 // probeWords is how many words, spread over the vocabulary, a probe of a graph

@@ -33,7 +33,7 @@ type Rewritten struct {
 	Targets   string // an input of the scoring form, int64 [n, 1]
 	Output    string // fp32 [n, 1] log-probabilities, or logits [n, V] of the graph's own type
 	Uncached  bool   // the inputs of the cache are gone
-	Trees     Trees
+	Trees     Trees  // of the scoring form; empty where rows are sequences
 }
 
 // Rewrite rewrites the graph of the model file at path, whose convention is c.

@@ -44,6 +44,11 @@ func attends(inputs map[int]string, integers map[string]int64, floats map[string
 		initializer(tensor("short", Float32, []int64{8}))}, more...)...)
 }
 
+// nBits is a multiply with quantised weights.
+func nBits(accuracy int64) []byte {
+	return inDomain(tensorNode("MatMulNBits", []string{"hidden", "b"}, []string{"y"}, msg(str(1, "accuracy_level"), number(3, accuracy))), "com.microsoft")
+}
+
 // rotates is a rotation outside of the attention, by a table of angles.
 func rotates(table string) []byte {
 	return inDomain(tensorNode("RotaryEmbedding", []string{"q", "position_ids", table, "sin"}, []string{"turned"}), "com.microsoft")
@@ -57,24 +62,27 @@ func TestTreesOfAGraph(t *testing.T) {
 		data []byte
 		want Trees // but for the names
 	}{
-		"rotates":                  {attends(nil, nil, nil), Trees{Heads: 6, MostTokens: 16}},
-		"no soft cap, no window":   {attends(nil, ints{"local_window_size": -1}, map[string]float32{"softcap": 0, "scale": 0.5}), Trees{Heads: 6, MostTokens: 16}},
-		"packed":                   {attends(ins{1: "", 2: ""}, nil, nil), Trees{Heads: 6, MostTokens: 16}},
-		"positions outside":        {attends(ins{7: "", 8: ""}, ints{"do_rotary": 0}, nil, positions), Trees{Heads: 6}},
-		"positions from the mask":  {attends(ins{7: "", 8: ""}, ints{"do_rotary": 0}, nil), Trees{}},
-		"rotated outside":          {attends(ins{7: "", 8: ""}, ints{"do_rotary": 0}, nil, positions, rotates("cos")), Trees{Heads: 6, MostTokens: 16}},
-		"by what is computed":      {attends(ins{7: "", 8: ""}, ints{"do_rotary": 0}, nil, positions, rotates("hidden")), Trees{}},
-		"counts by itself":         {attends(nil, nil, nil, tensorNode("CumSum", []string{"input_ids", "axis"}, []string{"counted"})), Trees{}},
-		"a sink":                   {attends(ins{11: "short"}, nil, nil), Trees{Heads: 6, MostTokens: 16}},
-		"a norm inside":            {attends(ins{14: "short"}, nil, nil), Trees{}},
-		"a window":                 {attends(nil, ints{"local_window_size": 4096}, nil), Trees{}},
-		"a soft cap":               {attends(nil, nil, map[string]float32{"softcap": 50}), Trees{}},
-		"a bias of its own":        {attends(ins{10: "hidden"}, nil, nil), Trees{}},
-		"positions of its own":     {attends(ins{9: "input_ids"}, nil, nil), Trees{}},
-		"tables that are computed": {attends(ins{7: "hidden"}, nil, nil), Trees{}},
-		"tables of another shape":  {attends(ins{7: "short"}, nil, nil), Trees{}},
-		"no heads":                 {attends(nil, ints{"num_heads": 0}, nil), Trees{}},
-		"the cache read elsewhere": {attends(nil, nil, nil, tensorNode("Shape", []string{"past_key_values.0.key"}, []string{"s"})), Trees{}},
+		"rotates":                     {attends(nil, nil, nil), Trees{Heads: 6, MostTokens: 16}},
+		"no soft cap, no window":      {attends(nil, ints{"local_window_size": -1}, map[string]float32{"softcap": 0, "scale": 0.5}), Trees{Heads: 6, MostTokens: 16}},
+		"packed":                      {attends(ins{1: "", 2: ""}, nil, nil), Trees{Heads: 6, MostTokens: 16}},
+		"positions outside":           {attends(ins{7: "", 8: ""}, ints{"do_rotary": 0}, nil, positions), Trees{Heads: 6}},
+		"positions from the mask":     {attends(ins{7: "", 8: ""}, ints{"do_rotary": 0}, nil), Trees{}},
+		"rotated outside":             {attends(ins{7: "", 8: ""}, ints{"do_rotary": 0}, nil, positions, rotates("cos")), Trees{Heads: 6, MostTokens: 16}},
+		"by what is computed":         {attends(ins{7: "", 8: ""}, ints{"do_rotary": 0}, nil, positions, rotates("hidden")), Trees{}},
+		"counts by itself":            {attends(nil, nil, nil, tensorNode("CumSum", []string{"input_ids", "axis"}, []string{"counted"})), Trees{}},
+		"rounds activations":          {attends(nil, nil, nil, tensorNode("QuantizeLinear", []string{"hidden", "scale"}, []string{"q"})), Trees{}},
+		"4 bits, by activations of 8": {attends(nil, nil, nil, nBits(4)), Trees{}},
+		"4 bits":                      {attends(nil, nil, nil, nBits(1)), Trees{Heads: 6, MostTokens: 16}},
+		"a sink":                      {attends(ins{11: "short"}, nil, nil), Trees{Heads: 6, MostTokens: 16}},
+		"a norm inside":               {attends(ins{14: "short"}, nil, nil), Trees{}},
+		"a window":                    {attends(nil, ints{"local_window_size": 4096}, nil), Trees{}},
+		"a soft cap":                  {attends(nil, nil, map[string]float32{"softcap": 50}), Trees{}},
+		"a bias of its own":           {attends(ins{10: "hidden"}, nil, nil), Trees{}},
+		"positions of its own":        {attends(ins{9: "input_ids"}, nil, nil), Trees{}},
+		"tables that are computed":    {attends(ins{7: "hidden"}, nil, nil), Trees{}},
+		"tables of another shape":     {attends(ins{7: "short"}, nil, nil), Trees{}},
+		"no heads":                    {attends(nil, ints{"num_heads": 0}, nil), Trees{}},
+		"the cache read elsewhere":    {attends(nil, nil, nil, tensorNode("Shape", []string{"past_key_values.0.key"}, []string{"s"})), Trees{}},
 	} {
 		got := rewritten(t, c.data, Scoring).Trees
 		require.Equal(t, c.want.Heads > 0, got.Depths != "" && got.Bias != "", name)
