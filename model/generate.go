@@ -72,7 +72,7 @@ const (
 type StepStats struct {
 	Prefill bool
 	Rows    int // sequences that read tokens
-	Tokens  int // tokens that were read
+	Tokens  int // tokens that were read; of a prompt also those that its cache had
 	Padding int // of a prefill
 	Ended   int // texts that ended with it
 
