@@ -23,6 +23,7 @@ from safetensors.numpy import save_file
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
 import attentions
+import batchwide
 import heads
 from ortexport import export as exporter
 from ortexport.tokenizer import bos_eos_template, dump_json
@@ -112,6 +113,7 @@ def write_fixtures(out: Path) -> None:
         edit(write("tiny-badcache-explicit", attention="explicit"), exchange_keys)
     heads.write(out / "heads")
     attentions.write(out / "attentions", out / "tiny-gqa")
+    batchwide.write(out / "batchwide", out / "tiny-explicit", out / "tiny-gqa")
     base = json.loads(byte_level_tokenizer())
     write_text(out / "tokenizers/bos-eos/tokenizer.json", dump_json(
         base | {"post_processor": bos_eos_template(("<|bos|>", 0), ("<|eos|>", 1))}))

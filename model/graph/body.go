@@ -16,6 +16,7 @@ type body struct {
 	uses     map[string]int     // nodes that read a tensor, those of subgraphs too, and outputs
 	weights  map[string][]int64 // initializers, with their dimensions
 	names    map[string]bool
+	inputs   map[string]bool // of the graph
 }
 
 // operator is a NodeProto.
@@ -30,7 +31,7 @@ type operator struct {
 // readBody reads a GraphProto whose bounds Parse has checked.
 func readBody(b []byte) (*body, error) {
 	g := &body{nodes: map[int]*operator{}, producer: map[string]*operator{}, uses: map[string]int{},
-		weights: map[string][]int64{}, names: map[string]bool{}}
+		weights: map[string][]int64{}, names: map[string]bool{}, inputs: map[string]bool{}}
 	for len(b) > 0 {
 		f, rest, err := nextField(b)
 		if err != nil {
@@ -64,7 +65,10 @@ func (g *body) add(f field) error {
 	case 11, 12, 13: // input, output, value_info
 		name, err := nameOf(f.bytes)
 		g.names[name] = true
-		if f.num == 12 {
+		switch f.num {
+		case 11:
+			g.inputs[name] = true
+		case 12:
 			g.uses[name]++
 		}
 		return err

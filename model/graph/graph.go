@@ -23,6 +23,7 @@ type Model struct {
 	// Precision is the narrowest type that matrices of weights are stored in: fp32, fp16,
 	// bf16, int8, int4 ... and "" where none is found. A head in fp32 does not make int8 layers fp32.
 	Precision string
+	Batchwide Batchwide
 }
 
 // Has reports whether the graph holds an operator of type op.

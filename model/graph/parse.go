@@ -82,6 +82,7 @@ func Parse(data []byte) (*Model, error) {
 	p := &parser{model: Model{Ops: map[string]int{}}, external: map[string]int64{}, weights: newPrecisions()}
 	var producer, version string
 	var graphs int
+	var graph []byte
 	err := fields(data, func(num protowire.Number, b []byte, _ uint64) error {
 		switch num {
 		case 2: // producer_name
@@ -90,6 +91,7 @@ func Parse(data []byte) (*Model, error) {
 			version = clip(b)
 		case 7: // graph
 			graphs++
+			graph = b
 			return p.graph(b, 0)
 		case 25: // functions
 			return p.function(b)
@@ -109,6 +111,9 @@ func Parse(data []byte) (*Model, error) {
 	}
 	for _, loc := range p.order {
 		p.model.External = append(p.model.External, External{loc, p.external[loc]})
+	}
+	if g, err := readBody(graph); err == nil { // else the trial at start must tell
+		p.model.Batchwide = g.batchwide(p.model.Ops)
 	}
 	return &p.model, nil
 }

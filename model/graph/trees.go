@@ -88,7 +88,6 @@ func (g *body) hides() bool {
 			"QuantizeLinear", "DynamicQuantizeLinear", "com.microsoft.DynamicQuantizeMatMul":
 			return true
 		case "com.microsoft.MatMulNBits":
-			const int8Activations = 4
 			if n.attribute("accuracy_level") == int8Activations {
 				return true
 			}
@@ -96,6 +95,10 @@ func (g *body) hides() bool {
 	}
 	return false
 }
+
+// int8Activations is the accuracy_level of a MatMulNBits that rounds activations to
+// int8, by blocks of a token's numbers.
+const int8Activations = 4
 
 // takesBias reports whether a bias may hide tokens from a GroupQueryAttention.
 func takesBias(n *operator) bool {
