@@ -17,7 +17,8 @@ type Limits struct {
 // batch is its longest.
 type queue struct {
 	seqs      []Sequence
-	trees     []tree      // what is left, the longest first
+	trees     []tree // what is left, the longest first
+	mixing    Mixing
 	copies    map[int]int // by sequence: how many are the same as it
 	positions int         // most answer tokens of a batch of more than one row
 	perToken  float64     // sequences, copies included, for each token that runs
@@ -25,8 +26,8 @@ type queue struct {
 
 // newQueue lays out the sequences that are not copies of others, in trees of at
 // most so many tokens.
-func newQueue(seqs []Sequence, copies map[int]int, t Trees, tokens, positions int) *queue {
-	q := &queue{seqs: seqs, copies: map[int]int{}, positions: positions}
+func newQueue(seqs []Sequence, copies map[int]int, t Trees, mixing Mixing, tokens, positions int) *queue {
+	q := &queue{seqs: seqs, mixing: mixing, copies: map[int]int{}, positions: positions}
 	var order []int
 	for i := range seqs {
 		if as, copied := copies[i]; copied {
@@ -56,7 +57,8 @@ func (q *queue) next(limits Limits) []tree {
 	rows = min(rows, len(q.trees))
 	answers := 0
 	for k, t := range q.trees[:rows] {
-		if answers += t.answers; answers > q.positions && k > 0 {
+		answers += t.answers
+		if k > 0 && (answers > q.positions || !q.mixing.Takes(q.longest(), t.tokens)) {
 			rows = k
 			break
 		}

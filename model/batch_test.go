@@ -17,7 +17,7 @@ func pack(lens []int, limits Limits) (batches [][]int) {
 	for i, n := range lens {
 		seqs[i].Tokens = make([]int32, n)
 	}
-	q := newQueue(seqs, nil, Trees{}, math.MaxInt, math.MaxInt)
+	q := newQueue(seqs, nil, Trees{}, Mixing{}, math.MaxInt, math.MaxInt)
 	for b := q.next(limits); len(b) > 0; b = q.next(limits) {
 		var places []int
 		for _, row := range b {

@@ -25,7 +25,12 @@ type Decoder interface {
 type Traits struct {
 	MaxRows   int  // most rows; 0 for no bound
 	ChunkRows int  // most rows for which Step takes several tokens each; with more it takes one
+	EvenSteps bool // Step takes as many tokens for one row as for another
 	Refill    bool // Prefill may come between steps, for some rows while others go on
+
+	// Breaks are as in Mixing. Texts that are beyond a break and texts that are not
+	// are not in the cache at once, and one that passes a break has it for itself.
+	Breaks []int
 }
 
 // Next holds the logits of the tokens that come next, one row of V for each

@@ -10,6 +10,7 @@ import (
 type FullLogits struct {
 	Forwarder Forwarder
 	Words     int // V
+	Mix       Mixing
 }
 
 // Vocab implements Scorer.
@@ -17,6 +18,9 @@ func (f FullLogits) Vocab() int { return f.Words }
 
 // Trees implements Scorer: a Forwarder knows of none.
 func (f FullLogits) Trees() Trees { return Trees{} }
+
+// Mixing implements Scorer.
+func (f FullLogits) Mixing() Mixing { return f.Mix }
 
 // LogProbs implements Scorer.
 func (f FullLogits) LogProbs(ctx context.Context, b *Batch, at []Position, out []float32) error {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"sync"
 	"time"
@@ -91,13 +92,26 @@ func (g *Generator) Generate(ctx context.Context, prompts []Prompt) ([]Generated
 		}
 	}
 	out := make([]Generated, len(prompts))
+	// Like lengths stand together, and the longest go first: what is too big for
+	// the memory shows at once.
+	for _, class := range g.classes(prompts, longestFirst(prompts)) {
+		if err := g.generate(ctx, prompts, class, out); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// generate writes the texts of one class, over all decoders.
+func (g *Generator) generate(ctx context.Context, prompts []Prompt, class class, out []Generated) error {
 	runs := make([]*generation, len(g.Decoders))
 	for k, d := range g.Decoders {
 		runs[k] = &generation{Generator: g, decoder: d, traits: d.Traits(), limits: g.Limits, cacheTokens: g.CacheTokens, out: out}
+		if class.crosses {
+			runs[k].traits.MaxRows = 1
+		}
 	}
-	// Like lengths stand together, and the longest go first: what is too big for
-	// the memory shows at once.
-	for k, i := range longestFirst(prompts) {
+	for k, i := range class.prompts {
 		run := runs[k%len(runs)]
 		run.queue = append(run.queue, newWriter(g, i, prompts[i]))
 	}
@@ -105,10 +119,38 @@ func (g *Generator) Generate(ctx context.Context, prompts []Prompt) ([]Generated
 	for _, run := range runs {
 		group.Go(func() error { return run.all(ctx) })
 	}
-	if err := group.Wait(); err != nil {
-		return nil, err
+	return group.Wait()
+}
+
+// class is texts that may be in the cache at once, by their place among the prompts.
+type class struct {
+	prompts []int
+	crosses bool // each may pass a break as it grows, and is written by itself
+}
+
+// classes parts the prompts, in the order given, by the breaks of the decoders,
+// which are all alike.
+func (g *Generator) classes(prompts []Prompt, order []int) []class {
+	mixing := Mixing{Breaks: g.Decoders[0].Traits().Breaks}
+	var crossing class
+	var classes []class
+	longest := 0 // prompt of the last class
+	for _, i := range order {
+		n := len(prompts[i].Tokens)
+		switch {
+		case mixing.Crosses(n, n+prompts[i].MaxNew):
+			crossing.prompts, crossing.crosses = append(crossing.prompts, i), true
+		case len(classes) == 0 || !mixing.Takes(longest, n):
+			classes, longest = append(classes, class{prompts: []int{i}}), n
+		default:
+			last := &classes[len(classes)-1]
+			last.prompts = append(last.prompts, i)
+		}
 	}
-	return out, nil
+	if crossing.crosses {
+		classes = append(classes, crossing)
+	}
+	return classes
 }
 
 // longestFirst returns the places of the prompts, the longest first.
@@ -267,15 +309,13 @@ func (g *generation) step(ctx context.Context) error {
 		last--
 	}
 	tokens := make([][]int32, last)
+	most := g.chunk(last)
 	stats := StepStats{}
 	for r, w := range g.rows[:last] {
 		if w == nil {
 			continue
 		}
-		tokens[r] = w.unread
-		if last > g.traits.ChunkRows {
-			tokens[r] = w.unread[:1]
-		}
+		tokens[r] = w.unread[:min(most, len(w.unread))]
 		w.unread = w.unread[len(tokens[r]):]
 		stats.Rows++
 		stats.Tokens += len(tokens[r])
@@ -288,6 +328,22 @@ func (g *generation) step(ctx context.Context) error {
 	stats.Duration = time.Since(start)
 	g.advance(next, 0, last, &stats)
 	return nil
+}
+
+// chunk is the most tokens that each of the first rows may read in a step.
+func (g *generation) chunk(rows int) int {
+	if rows > g.traits.ChunkRows {
+		return 1
+	}
+	most := math.MaxInt
+	if g.traits.EvenSteps {
+		for _, w := range g.rows[:rows] {
+			if w != nil {
+				most = min(most, len(w.unread))
+			}
+		}
+	}
+	return most
 }
 
 // advance lets n rows from first on write on, and clears those that have ended.

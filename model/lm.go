@@ -66,7 +66,7 @@ func (lm *LM) LogLikelihood(ctx context.Context, seqs []Sequence) ([]float32, er
 		}
 	}
 	run := &scoring{LM: lm, seqs: seqs, scores: make([]float32, len(seqs)), copies: identical(seqs)}
-	run.queue = newQueue(seqs, run.copies, lm.trees(), lm.mostTokens(), lm.mostPositions())
+	run.queue = newQueue(seqs, run.copies, lm.trees(), lm.mixing(), lm.mostTokens(), lm.mostPositions())
 	group, ctx := errgroup.WithContext(ctx)
 	for _, s := range lm.Scorers {
 		group.Go(func() error { return run.work(ctx, s) })
@@ -89,9 +89,22 @@ func (lm *LM) vocab() int {
 	return words
 }
 
-// trees is what every scorer takes: they are all alike but for what was found out
-// when they were opened.
+// mixing is what holds for every scorer: they are all alike but for what was found
+// out when they were opened.
+func (lm *LM) mixing() Mixing {
+	all := lm.Scorers[0].Mixing()
+	for _, s := range lm.Scorers[1:] {
+		all = all.and(s.Mixing())
+	}
+	return all
+}
+
+// trees is what every scorer takes. A row of several sequences is as long as none of
+// them: where lengths matter, each has a row of its own.
 func (lm *LM) trees() Trees {
+	if !lm.mixing().Any() {
+		return Trees{}
+	}
 	all := lm.Scorers[0].Trees()
 	for _, s := range lm.Scorers[1:] {
 		one := s.Trees()

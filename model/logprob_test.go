@@ -121,7 +121,7 @@ func TestScoreShift(t *testing.T) {
 	}}
 	seq := Sequence{Tokens: []int32{1, 1, 1, 0, 0}, Answer: Span{2, 5}}
 	want := (math.Log(3./4) + math.Log(1./8) + math.Log(1./2)) / 3
-	lm := &LM{Scorers: []Scorer{FullLogits{table{l}, 2}}, Limits: Limits{Tokens: 10}}
+	lm := &LM{Scorers: []Scorer{FullLogits{Forwarder: table{l}, Words: 2}}, Limits: Limits{Tokens: 10}}
 	score := func(seq Sequence) float64 {
 		other := Sequence{Tokens: []int32{0, 0, 0, 0, 0}, Answer: Span{1, 5}}
 		scores, err := lm.LogLikelihood(t.Context(), []Sequence{other, seq})

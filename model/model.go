@@ -65,6 +65,9 @@ type Scorer interface {
 	// Trees tells whether a row may hold several sequences.
 	Trees() Trees
 
+	// Mixing tells which sequences may share a batch.
+	Mixing() Mixing
+
 	// LogProbs sets out[i] to ln P(target | all before it) of at[i]. What is not
 	// finite in the logits of a position gives a value that is not finite. When ctx
 	// ends it does as Forward does.

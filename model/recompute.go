@@ -11,6 +11,7 @@ import (
 type Recompute struct {
 	Forwarder Forwarder
 	Last      LastForwarder // asked in place of the Forwarder, if set
+	Mixing    Mixing        // of the model
 	seqs      [][]int32
 	batch     Batch
 }
@@ -22,8 +23,14 @@ type LastForwarder interface {
 	ForwardLast(ctx context.Context, b *Batch) (*Logits, error)
 }
 
-// Traits implements Decoder.
-func (d *Recompute) Traits() Traits { return Traits{ChunkRows: math.MaxInt, Refill: true} }
+// Traits implements Decoder. Texts grow one by one where not all may be mixed.
+func (d *Recompute) Traits() Traits {
+	t := Traits{ChunkRows: math.MaxInt, Refill: true}
+	if !d.Mixing.Any() {
+		t.MaxRows = 1
+	}
+	return t
+}
 
 // Reset implements Decoder.
 func (d *Recompute) Reset(rows, _, _ int) error {

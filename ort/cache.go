@@ -84,8 +84,10 @@ func (c *inPlace) reset(rows, _, capacity int) (err error) {
 	return err
 }
 
-func (c *inPlace) length(row int) int { return len(c.held[row]) }
-func (c *inPlace) drop(row int)       { c.held[row] = nil }
+func (c *inPlace) length(row int) int       { return len(c.held[row]) }
+func (c *inPlace) drop(row int)             { c.held[row] = nil }
+func (c *inPlace) width(_, longest int) int { return longest }
+func (c *inPlace) pads(_, _ int) int        { return 0 }
 
 // begin copies the beginning from the row that has the longest in common with the
 // prompt: keys and values depend on no token but those before. A GPU's memory is
@@ -157,18 +159,19 @@ func (c *inPlace) add(first, _ int, tokens [][]int32) {
 
 // growing is the cache of graphs that give out past and new keys together: two
 // sets of buffers take turns, and every forward adds its width in columns to all
-// rows, masked where a row has no token. All prompts take as many columns as the
-// widest, so that they can be read in several goes.
+// rows. All prompts take as many columns as the widest, so that they can be read in
+// several goes, and are padded on the left: then the columns of a row's tokens follow
+// one another, as a graph wants that counts a sliding window, or positions, in columns.
 type growing struct {
 	cacheShape
 	now, then []*buffer // what the cache holds, and where the next forward writes
-	width     int       // of the prompts
+	columns   int       // of the prompts
 	seen      [][]int64 // [B][P] the mask
 	lens      []int     // [B]
 }
 
 func (c *growing) reset(rows, width, capacity int) (err error) {
-	c.width, c.seen, c.lens = width, make([][]int64, rows), make([]int, rows)
+	c.columns, c.seen, c.lens = width, make([][]int64, rows), make([]int, rows)
 	size := c.bytes(rows, capacity)
 	if c.now, err = c.ensure(c.now, size); err == nil {
 		c.then, err = c.ensure(c.then, size)
@@ -178,6 +181,16 @@ func (c *growing) reset(rows, width, capacity int) (err error) {
 
 func (c *growing) length(row int) int        { return c.lens[row] }
 func (c *growing) mask(row int, out []int64) { copy(out, c.seen[row]) }
+
+// width is that of all prompts for prompts.
+func (c *growing) width(first, longest int) int {
+	if len(c.seen[first]) == 0 {
+		return c.columns
+	}
+	return longest
+}
+
+func (c *growing) pads(width, tokens int) int { return width - tokens }
 
 // past is 0 for prompts, the first of which may have gone before.
 func (c *growing) past(first, _ int) int { return len(c.seen[first]) }
@@ -212,7 +225,6 @@ func (c *growing) values(first int, f *forward) (past, present []onnx.Value, err
 // prompts makes the values of a prefill, which writes its own rows of a block
 // that is width columns wide.
 func (c *growing) prompts(first int, f *forward) (past, present []onnx.Value, err error) {
-	f.widen(c.width)
 	mk := emptyPast(c.typ, c.heads, c.headDim)
 	for range c.tensors {
 		v, err := mk(f.rows)
@@ -232,7 +244,7 @@ func (c *growing) add(first, width int, tokens [][]int32) {
 	for i, ids := range tokens {
 		row := first + i
 		for t := range width {
-			c.seen[row] = append(c.seen[row], int64(min(1, max(0, len(ids)-t))))
+			c.seen[row] = append(c.seen[row], int64(min(1, max(0, t+1-c.pads(width, len(ids))))))
 		}
 		c.lens[row] += len(ids)
 	}

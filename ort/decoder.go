@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
+	"time"
 
 	onnx "github.com/yalue/onnxruntime_go"
 
@@ -39,6 +41,9 @@ func OpenDecoder(ctx context.Context, path string, opts Options) (Decoder, error
 	}
 	if s.info.Convention.Present == nil {
 		return openRecomputing(ctx, path, opts, "the graph has no cache")
+	}
+	if op := s.info.Graph.Batchwide.Quantizer; op != "" {
+		return openRecomputing(ctx, path, opts, quantizedNote(op))
 	}
 	d, err := rewrittenFirst(ctx, opts, func(rewritten bool) (*cached, *Info, error) {
 		d := &cached{session: s}
@@ -75,7 +80,7 @@ func openRecomputing(ctx context.Context, path string, opts Options, reason stri
 	}
 	lm.info.Cache = CacheNone
 	lm.info.Notes = append(lm.info.Notes, reason+": every step reads the whole text again, which is slow")
-	d := &recomputing{lm, &model.Recompute{Forwarder: lm}}
+	d := &recomputing{lm, &model.Recompute{Forwarder: lm, Mixing: lm.mixing}}
 	if lm.rewritten != nil {
 		d.Last = lm
 	}
@@ -87,6 +92,11 @@ type cached struct {
 	session
 	cache  cache
 	traits model.Traits
+
+	// texts are what the rows have read, and capacity that of the last Reset, where
+	// the graph has breaks.
+	texts    [][]int32
+	capacity int
 }
 
 // cache holds the keys and values of the rows.
@@ -98,6 +108,11 @@ type cache interface {
 	// tokens, and mask writes 1 for those that a row may look at.
 	past(first, n int) int
 	mask(row int, out []int64)
+	// width is how many columns new tokens take, of which a row from first on has so
+	// many at most, and pads how many of these lie on the left of a row's tokens; the
+	// rest lies on the right.
+	width(first, longest int) int
+	pads(width, tokens int) int
 	// drop forgets a row.
 	drop(row int)
 	// begin puts the beginning of a prompt into a row, in place of what it held, as
@@ -116,16 +131,16 @@ func (d *cached) begin() error {
 	}
 	c := d.info.Convention
 	d.newCache()
+	d.traits = model.Traits{Breaks: d.info.Graph.Batchwide.Breaks}
 	if d.info.Cache == CacheInPlace {
 		// With a past, the operator takes several tokens of one row alone.
-		d.traits = model.Traits{ChunkRows: 1, Refill: true}
+		d.traits.ChunkRows, d.traits.Refill = 1, true
 		return nil
 	}
-	d.traits = model.Traits{ChunkRows: math.MaxInt}
-	if c.PositionIDs == "" || c.AttentionMask == "" {
-		// Such a graph counts positions itself, from the width of what it is given:
-		// rows of unlike length would get the wrong ones.
-		d.traits.MaxRows = 1
+	// Pads between a row's tokens would shift what a graph counts in columns.
+	d.traits.ChunkRows, d.traits.EvenSteps = math.MaxInt, true
+	if c.AttentionMask == "" {
+		d.traits.MaxRows = 1 // nothing would hide the pads
 	}
 	return nil
 }
@@ -165,25 +180,31 @@ func (d *cached) Traits() model.Traits { return d.traits }
 
 // Reset implements model.Decoder.
 func (d *cached) Reset(rows, width, capacity int) error {
+	d.texts, d.capacity = make([][]int32, rows), capacity
 	return d.cache.reset(rows, width, capacity)
 }
 
 // Prefill implements model.Decoder. A prompt that is read by itself begins where
 // it parts from what the cache holds: with a past, the operator of the cache in
-// place takes several tokens of one row alone.
+// place takes several tokens of one row alone. What was read on the other side of a
+// break has other numbers, so that a graph with breaks reads every prompt whole.
 func (d *cached) Prefill(ctx context.Context, first int, prompts [][]int32) (*model.Next, error) {
-	if len(prompts) == 1 {
+	if len(prompts) == 1 && len(d.traits.Breaks) == 0 {
 		n := d.cache.begin(first, prompts[0])
 		return d.extend(ctx, first, [][]int32{prompts[0][n:]})
 	}
 	for i := range prompts {
 		d.cache.drop(first + i)
+		d.texts[first+i] = nil
 	}
 	return d.extend(ctx, first, prompts)
 }
 
 // Step implements model.Decoder.
 func (d *cached) Step(ctx context.Context, next [][]int32) (*model.Next, error) {
+	if r := d.passesBreak(next); r >= 0 {
+		return d.readAgain(ctx, r, next)
+	}
 	tokens := make([][]int32, len(next))
 	for r, ids := range next {
 		tokens[r] = ids
@@ -193,6 +214,31 @@ func (d *cached) Step(ctx context.Context, next [][]int32) (*model.Next, error) 
 		}
 	}
 	return d.extend(ctx, 0, tokens)
+}
+
+// passesBreak returns a row whose text passes a break with its next tokens, -1 where
+// none does.
+func (d *cached) passesBreak(next [][]int32) int {
+	mixing := model.Mixing{Breaks: d.traits.Breaks}
+	for r, ids := range next {
+		if n := len(d.texts[r]); len(ids) > 0 && mixing.Crosses(n, n+len(ids)) {
+			return r
+		}
+	}
+	return -1
+}
+
+// readAgain reads the one text in the cache anew with its next tokens: the keys and
+// values of all of it change with the break that it passes.
+func (d *cached) readAgain(ctx context.Context, row int, next [][]int32) (*model.Next, error) {
+	if len(next) != 1 {
+		return nil, fmt.Errorf("row %d: must be alone in the cache to pass a length of %v tokens", row, d.traits.Breaks)
+	}
+	text := slices.Concat(d.texts[0], next[0])
+	if err := d.Reset(1, len(text), max(d.capacity, len(text))); err != nil {
+		return nil, err
+	}
+	return d.Prefill(ctx, 0, [][]int32{text})
 }
 
 // extend has the rows from first on read new tokens.
@@ -205,44 +251,49 @@ func (d *cached) extend(ctx context.Context, first int, tokens [][]int32) (*mode
 		return nil, err
 	}
 	out := &model.Next{At: make([]int, len(tokens))}
-	width := f.width
-	if d.rewritten != nil {
-		width = 1
-	}
-	for i, ids := range tokens {
-		last := len(ids) - 1
-		if f.at = append(f.at, place{i, last}); d.rewritten == nil {
-			out.At[i] = last
+	width := 1
+	if d.rewritten == nil {
+		width = f.width
+		for i, p := range f.at {
+			out.At[i] = p.column
 		}
 	}
 	if out.Logits, err = d.logits(ctx, f, f.rows, width, past, present); err != nil {
 		return nil, err
 	}
 	d.cache.add(first, f.width, tokens)
+	if len(d.traits.Breaks) > 0 {
+		for i, ids := range tokens {
+			d.texts[first+i] = append(d.texts[first+i], ids...)
+		}
+	}
 	return out, nil
 }
 
-// forward lays new tokens out, padded on the right, after what the rows hold.
+// forward lays new tokens out after what the rows hold.
 func (d *cached) forward(first int, tokens [][]int32) *forward {
 	f := &forward{rows: len(tokens), past: d.cache.past(first, len(tokens))}
+	longest := 0
 	for _, ids := range tokens {
-		f.width = max(f.width, len(ids))
+		longest = max(longest, len(ids))
 	}
+	f.width = d.cache.width(first, longest)
 	f.ids = make([]int64, f.rows*f.width)
 	f.positions = make([]int64, f.rows*f.width)
 	f.mask = make([]int64, f.rows*(f.past+f.width))
 	for r, ids := range tokens {
 		mask := f.mask[r*(f.past+f.width) : (r+1)*(f.past+f.width)]
 		d.cache.mask(first+r, mask)
-		at := d.cache.length(first + r)
+		pads, at := d.cache.pads(f.width, len(ids)), d.cache.length(first+r)
 		for t := range f.width {
 			i := r*f.width + t
-			f.ids[i], f.positions[i] = model.PadID, int64(at+t)
-			if t < len(ids) {
-				f.ids[i] = int64(ids[t])
+			f.ids[i], f.positions[i] = model.PadID, int64(max(0, at+t-pads))
+			if k := t - pads; k >= 0 && k < len(ids) {
+				f.ids[i] = int64(ids[k])
 				mask[f.past+t] = 1
 			}
 		}
+		f.at = append(f.at, place{r, pads + len(ids) - 1})
 	}
 	return f
 }
@@ -254,44 +305,129 @@ func (e *cacheError) Error() string {
 	return fmt.Sprintf("the graph's cache changes the logits by %.3g", e.difference)
 }
 
-// probe reads a short text at once and in two parts, beside a row of another
-// length where rows may be of different lengths, and wants the same logits.
+// probe tries the cache before a text is written: with short texts, then with such as
+// are longer than the graph's windows, where that is quick.
 func (d *cached) probe(ctx context.Context) error {
-	whole, part := [][]int32{{1, 2, 3}}, [][]int32{{1, 2}}
-	step := [][]int32{{3}}
-	if d.traits.MaxRows != 1 {
-		part, step = append(part, []int32{4, 5, 6, 7}), append(step, []int32{8})
+	lengths := d.trialLengths()
+	start := time.Now()
+	if err := d.tryCache(ctx, lengths); err != nil {
+		return err
 	}
-	want, err := d.first(ctx, whole)
+	if farther, ok := d.fartherLengths(lengths, time.Since(start)); ok {
+		return d.tryCache(ctx, farther)
+	}
+	return nil
+}
+
+// Steps of a trial: a token, then two at once where the decoder takes them.
+const firstStep, secondStep = 1, 2
+
+// tryCache reads a text whole and in steps, and wants the same logits: of a text by
+// itself, else the cache is of no use; and beside a longer and a shorter one, else it
+// takes one text at a time.
+func (d *cached) tryCache(ctx context.Context, l trialLengths) error {
+	more := firstStep + secondStep
+	texts := [][]int32{d.trialText(l.long+more, 5), d.trialText(l.middle+more, 0), d.trialText(l.short+more, 9)}
+	t := &d.info.Trial
+	t.CacheTokens = l.long + more
+	alone, err := d.whole(ctx, texts[1], secondStep, 0)
 	if err != nil {
 		return fmt.Errorf("a first forward failed: %w", err)
 	}
-	if _, err = d.first(ctx, part); err == nil {
-		var got *model.Next
-		if got, err = d.Step(ctx, step); err == nil {
-			err = d.compare(want, got.Row(0, nil))
-		}
+	steps, err := d.inSteps(ctx, texts[1:2])
+	if err != nil {
+		return err
 	}
-	return err
+	if t.CacheSteps, err = largestChange(alone, steps[0]); err != nil {
+		return err
+	}
+	if t.CacheSteps > d.changeLimit(alone) {
+		return &cacheError{t.CacheSteps}
+	}
+	if d.traits.MaxRows == 1 {
+		t.OneRow = true
+		return nil
+	}
+	short, err := d.whole(ctx, texts[2], secondStep, 0)
+	if err != nil {
+		return err
+	}
+	if steps, err = d.inSteps(ctx, texts); err != nil {
+		return err
+	}
+	for i, want := range [][]float32{alone, short} {
+		change, err := largestChange(want, steps[i+1])
+		if err != nil {
+			change = math.Inf(1)
+		}
+		t.CacheBeside = max(t.CacheBeside, change)
+	}
+	if t.CacheBeside > d.changeLimit(alone) {
+		d.traits.MaxRows, t.OneRow = 1, true
+		d.info.Notes = append(d.info.Notes, fmt.Sprintf("texts beside it in the cache change a text's logits by %.3g: texts are written one at a time, which is slow", t.CacheBeside))
+	}
+	return nil
 }
 
-// first resets the cache and prefills it, and returns a copy of the first row's
-// logits.
-func (d *cached) first(ctx context.Context, prompts [][]int32) ([]float32, error) {
-	if err := d.Reset(len(prompts), 4, 8); err != nil {
+// whole returns the logits after each of the last parts of a text, read whole by itself.
+func (d *cached) whole(ctx context.Context, text []int32, parts ...int) (logits []float32, err error) {
+	for _, left := range parts {
+		ids := text[:len(text)-left]
+		if err := d.Reset(1, len(ids), len(ids)); err != nil {
+			return nil, err
+		}
+		next, err := d.Prefill(ctx, 0, [][]int32{ids})
+		if err != nil {
+			return nil, err
+		}
+		logits = append(logits, next.Row(0, nil)...)
+	}
+	return logits, nil
+}
+
+// inSteps reads the beginnings of texts at once and the rest in steps, and returns for
+// each what whole gives.
+func (d *cached) inSteps(ctx context.Context, texts [][]int32) ([][]float32, error) {
+	more := firstStep + secondStep
+	prompts := make([][]int32, len(texts))
+	longest := 0
+	for i, text := range texts {
+		prompts[i] = text[:len(text)-more]
+		longest = max(longest, len(text))
+	}
+	if err := d.Reset(len(texts), longest-more, longest); err != nil {
 		return nil, err
 	}
-	next, err := d.Prefill(ctx, 0, prompts)
+	if _, err := d.Prefill(ctx, 0, prompts); err != nil {
+		return nil, err
+	}
+	logits := make([][]float32, len(texts))
+	read := func(from, to int) (*model.Next, error) {
+		next := make([][]int32, len(texts))
+		for i, text := range texts {
+			next[i] = text[len(prompts[i])+from : len(prompts[i])+to]
+		}
+		return d.Step(ctx, next)
+	}
+	keep := func(next *model.Next) {
+		for i := range texts {
+			logits[i] = append(logits[i], next.Row(i, nil)...)
+		}
+	}
+	next, err := read(0, firstStep)
 	if err != nil {
 		return nil, err
 	}
-	return append([]float32(nil), next.Row(0, nil)...), nil
-}
-
-func (d *cached) compare(want, got []float32) error {
-	difference, err := largestChange(want, got)
-	if err == nil && difference > leakLimit(d.out.typ) {
-		err = &cacheError{difference}
+	keep(next)
+	chunk := secondStep
+	if len(texts) > d.traits.ChunkRows {
+		chunk = 1
 	}
-	return err
+	for from := firstStep; from < more; from += chunk {
+		if next, err = read(from, from+chunk); err != nil {
+			return nil, err
+		}
+	}
+	keep(next)
+	return logits, nil
 }

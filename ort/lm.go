@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"time"
 
 	onnx "github.com/yalue/onnxruntime_go"
 
@@ -35,6 +36,14 @@ type Options struct {
 	// KVHeads, HeadDim and Vocab come from config.json. They are used only where
 	// the graph leaves the dimension open; 0 is unknown.
 	KVHeads, HeadDim, Vocab int
+
+	// Context and Windows come from config.json as well: the most tokens that the
+	// model reads, 0 for unknown, and lengths beyond which a token looks at fewer or
+	// numbers change. The trial at start goes as far, where that is quick.
+	Context int
+	Windows []int
+	// AllowLeak lets a graph score that is not causal.
+	AllowLeak bool
 }
 
 // Graph says whether a graph is rewritten in memory, so that it gives what is
@@ -68,22 +77,20 @@ type Info struct {
 	HeadDim    int
 	Cache      string // of a Decoder: one of CacheInPlace, CacheCopied, CacheNone
 	CacheToken int    // bytes of the cache for each token that a row may hold
-	// Leak is the largest change that what follows a token made to its logits, or to
-	// log-probabilities, in the probe at start. A causal graph gives about 0.
-	Leak float64
+	Trial      Trial
 }
 
 // LM is a decoder graph on ONNX Runtime, fed whole sequences and an empty cache.
 // What it gives is as its graph was rewritten. One goroutine may use it at a time.
 type LM struct {
 	session
-	empty []pastMaker
-	trees model.Trees
+	empty  []pastMaker
+	trees  model.Trees
+	mixing model.Mixing
 }
 
 // Open reads the graph at path, makes a session for it on the wanted provider,
-// and runs it once over two short rows: what cannot score is refused here, not
-// hours later. The graph is rewritten for scoring; where that fails it runs as it
+// and tries it: what cannot score is refused here, not hours later. The graph is rewritten for scoring; where that fails it runs as it
 // is, and a note says why.
 func Open(ctx context.Context, path string, opts Options) (*LM, error) {
 	form := graph.Scoring
@@ -122,6 +129,10 @@ func rewrittenFirst[T any](ctx context.Context, opts Options, open func(rewritte
 		if ctx.Err() != nil || errors.Is(err, ErrCUDA) || errors.Is(err, model.ErrOutOfMemory) {
 			return none, err
 		}
+		var leak *NotCausalError
+		if errors.As(err, &leak) {
+			return none, err
+		}
 		notes = append(notes, "the graph gives the logits of every position, which is slower: "+err.Error())
 	}
 	m, info, err := open(false)
@@ -140,7 +151,21 @@ func (lm *LM) open(ctx context.Context) error {
 	for _, past := range lm.past() {
 		lm.empty = append(lm.empty, emptyPast(past.Type, lm.info.KVHeads, lm.info.HeadDim))
 	}
+	lm.settleMixing()
 	return tried(ctx, lm.source.path, lm, lm.probe)
+}
+
+// settleMixing has the graph tell which sequences share a batch, before the trial.
+func (lm *LM) settleMixing() {
+	whole := lm.info.Graph.Batchwide
+	lm.mixing = model.Mixing{Alone: whole.Quantizer != "", Breaks: whole.Breaks}
+	if lm.mixing.Alone {
+		lm.info.Notes = append(lm.info.Notes, quantizedNote(whole.Quantizer)+": sequences run one at a time, which is slow; scripts/export_onnx.py --dtype int8 takes a scale for each token")
+	}
+}
+
+func quantizedNote(operator string) string {
+	return "activations are quantized with one scale for the whole batch (" + operator + ")"
 }
 
 // Reopen implements model.Reopener.
@@ -184,8 +209,11 @@ func (lm *LM) Scorer() model.Scorer {
 	if lm.rewritten != nil && lm.rewritten.Targets != "" {
 		return lm
 	}
-	return model.FullLogits{Forwarder: lm, Words: lm.info.Vocab}
+	return model.FullLogits{Forwarder: lm, Words: lm.info.Vocab, Mix: lm.mixing}
 }
+
+// Mixing implements model.Scorer.
+func (lm *LM) Mixing() model.Mixing { return lm.mixing }
 
 // Vocab implements model.Scorer.
 func (lm *LM) Vocab() int { return lm.info.Vocab }
@@ -224,50 +252,24 @@ func (lm *LM) withPast(rows int, run func(past []onnx.Value) error) error {
 	return run(past)
 }
 
-// probe runs two rows with a common beginning, one longer than the other. In a
-// causal graph that honours its mask the common positions have equal logits:
-// neither what follows nor the padding reaches them.
+// probe tries the graph before it scores: first with short sequences, then with such
+// as are longer than its windows, where that is quick. What it finds settles which
+// sequences share a batch; what is not causal is an error.
 func (lm *LM) probe(ctx context.Context) error {
-	b := &model.Batch{Rows: 2, Width: 3, TokenIDs: []int64{1, 2, 3, 1, 2, model.PadID}, Lens: []int{3, 2}}
-	long, short, err := lm.probeRows(ctx, b)
-	if err != nil {
-		return fmt.Errorf("a first forward of 2 rows failed: %w", err)
-	}
-	if lm.info.Leak, err = largestChange(long, short); err != nil {
+	lengths := lm.trialLengths()
+	start := time.Now()
+	if err := lm.tryMixing(ctx, lengths); err != nil {
 		return err
 	}
-	if limit := leakLimit(lm.out.typ); lm.info.Leak > limit {
-		lm.info.Notes = append(lm.info.Notes, fmt.Sprintf(
-			"a token's logits change by %.3g with what follows it: the graph is not causal or quantises the batch as a whole, and scores will depend on their neighbours", lm.info.Leak))
+	if farther, ok := lm.fartherLengths(lengths, time.Since(start)); ok {
+		if err := lm.tryMixing(ctx, farther); err != nil {
+			return err
+		}
+	}
+	if !lm.mixing.Any() {
 		return nil
 	}
 	return lm.tryTrees(ctx)
-}
-
-// probeRows returns what the graph gives for the two common positions of both
-// rows.
-func (lm *LM) probeRows(ctx context.Context, b *model.Batch) (long, short []float32, err error) {
-	if lm.rewritten == nil {
-		logits, err := lm.Forward(ctx, b)
-		for t := 0; t < 2 && err == nil; t++ {
-			long = append(long, logits.At(0, t, nil)...)
-			short = append(short, logits.At(1, t, nil)...)
-		}
-		return long, short, err
-	}
-	// The last position of the longer row comes too: a graph whose hidden states are
-	// not [B, T, H] has none there.
-	if lm.rewritten.Targets == "" {
-		logits, err := lm.forwardAt(ctx, b, []place{{0, 0}, {0, 1}, {1, 0}, {1, 1}, {0, 2}})
-		for i := 0; i < 2 && err == nil; i++ {
-			long = append(long, logits.At(i, 0, nil)...)
-			short = append(short, logits.At(2+i, 0, nil)...)
-		}
-		return long, short, err
-	}
-	out, err := lm.words(ctx, b, []place{{0, 2}, {0, 0}, {0, 1}, {1, 0}, {1, 1}})
-	n := len(out) / 5
-	return out[n : 3*n], out[3*n:], err
 }
 
 // largestChange compares the logits of a position in two rows. -Inf in both is a
@@ -284,11 +286,4 @@ func largestChange(long, short []float32) (largest float64, err error) {
 		largest = max(largest, d)
 	}
 	return largest, nil
-}
-
-func leakLimit(t graph.ElemType) float64 {
-	if t == graph.Float32 {
-		return 1e-3
-	}
-	return 0.1
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -36,4 +38,8 @@ func openFixture(t testing.TB, name string, opts Options) *LM {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, lm.Close()) })
 	return lm
+}
+
+func anyContains(texts []string, part string) bool {
+	return slices.ContainsFunc(texts, func(text string) bool { return strings.Contains(text, part) })
 }

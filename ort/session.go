@@ -258,22 +258,6 @@ func whole(b *model.Batch) *forward {
 	return f
 }
 
-// widen pads the rows of a forward without a past to width.
-func (f *forward) widen(width int) {
-	wide := &forward{rows: f.rows, width: width, at: f.at, targets: f.targets}
-	for r := range f.rows {
-		for t := range width {
-			id, seen := int64(model.PadID), int64(0)
-			if t < f.width {
-				id, seen = f.ids[r*f.width+t], f.mask[r*f.width+t]
-			}
-			wide.ids, wide.mask = append(wide.ids, id), append(wide.mask, seen)
-			wide.positions = append(wide.positions, int64(t))
-		}
-	}
-	*f = *wide
-}
-
 // run runs a forward. past and outputs, the cache's last, stay the caller's.
 func (s *session) run(ctx context.Context, f *forward, past, outputs []onnx.Value) error {
 	if err := ctx.Err(); err != nil {

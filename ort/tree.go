@@ -74,7 +74,7 @@ func (lm *LM) tryTrees(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if change > leakLimit(lm.out.typ) {
+	if change > lm.changeLimit(want) {
 		lm.info.Notes = append(lm.info.Notes, fmt.Sprintf(
 			"what sequences begin with in common is computed for each: once for all of them changes the logits by %.3g", change))
 		return nil
@@ -111,7 +111,7 @@ func treeProbe(vocab, most int) (both, alone *model.Batch) {
 
 // probeWords is how many words, spread over the vocabulary, a probe of a graph
 // rewritten for scoring asks for at each place.
-const probeWords = 64
+const probeWords = 16
 
 // words returns the log-probabilities of some words at places of a batch, one place
 // after another.

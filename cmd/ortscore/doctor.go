@@ -54,7 +54,10 @@ func (f *teacherFlags) doctor(ctx context.Context, ui *ui) error {
 		return err
 	}
 	t.describeModel(ui)
-	return t.forward(ctx, ui)
+	if err := t.forward(ctx, ui); err != nil {
+		return err
+	}
+	return t.tryDecoding(ctx, ui)
 }
 
 func (t *teacher) describeTokenizer(ui *ui) {
@@ -122,7 +125,32 @@ func (t *teacher) forward(ctx context.Context, ui *ui) error {
 	ui.section("a forward")
 	ui.fact("text", "%q, %d tokens", text, len(enc.IDs))
 	ui.fact("mean log-likelihood", "%.4f nats a token, in %s", scores[0], time.Since(start).Round(time.Millisecond))
-	ui.fact("leak", "%.2g: the most that a later token changed what an earlier one gives", t.info.Leak)
+	t.describeTrial(ui)
+	return nil
+}
+
+// describeTrial shows what the model's first forwards found.
+func (t *teacher) describeTrial(ui *ui) {
+	trial := t.info.Trial
+	ui.fact("later tokens", "change an earlier one's logits by %.2g", trial.Later)
+	ui.fact("the batch", "changes a sequence's logits by %.2g (sequences of up to %d tokens)", max(trial.Beside, trial.Equal), trial.Tokens)
+}
+
+// tryDecoding opens the model to write with, and shows what its cache was found to do.
+func (t *teacher) tryDecoding(ctx context.Context, ui *ui) error {
+	t.closeModels()
+	if err := t.startDecoder(ctx); err != nil {
+		return err
+	}
+	ui.section("decoding")
+	ui.fact("cache", "%s", t.info.Cache)
+	if trial := t.info.Trial; trial.CacheTokens > 0 {
+		ui.fact("reading in steps", "changes the logits by %.2g (texts of up to %d tokens)", trial.CacheSteps, trial.CacheTokens)
+		if !trial.OneRow {
+			ui.fact("other texts", "in the cache change them by %.2g", trial.CacheBeside)
+		}
+	}
+	ui.notes(t.info.Notes)
 	return nil
 }
 

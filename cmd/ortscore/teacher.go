@@ -155,6 +155,8 @@ func (t *teacher) load(open func(path string, opts ort.Options) (ort.Info, error
 		KVHeads:  t.config.KVHeads,
 		HeadDim:  t.config.HeadDim,
 		Vocab:    t.config.Vocab,
+		Context:  t.config.Context,
+		Windows:  t.config.Windows,
 
 		MemoryLimit: int64(t.flags.gpuMemory) << 20,
 	}
@@ -228,13 +230,18 @@ func (t *teacher) writers() (writers []model.Decoder) {
 }
 
 func (t *teacher) close() {
+	t.closeModels()
+	_ = t.tokenizer.Close()
+}
+
+func (t *teacher) closeModels() {
 	for _, lm := range t.lms {
 		_ = lm.Close()
 	}
 	for _, d := range t.decoders {
 		_ = d.Close()
 	}
-	_ = t.tokenizer.Close()
+	t.lms, t.decoders = nil, nil
 }
 
 var _ model.Forwarder = (*ort.LM)(nil)

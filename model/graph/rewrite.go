@@ -60,8 +60,12 @@ func Rewrite(path string, c *Convention, form Form, locations map[string]string)
 }
 
 func rewrite(data []byte, c *Convention, form Form, locations map[string]string) (*Rewritten, error) {
-	if _, err := Parse(data); err != nil { // its bounds hold for what follows
+	m, err := Parse(data) // its bounds hold for what follows
+	if err != nil {
 		return nil, err
+	}
+	if op := m.Batchwide.Quantizer; op != "" {
+		return nil, fmt.Errorf("%s takes its scale over every position that it is given", op)
 	}
 	var before, graph, after []byte
 	var opset uint64

@@ -19,6 +19,9 @@ type Config struct {
 	HeadDim      int
 	Vocab        int
 	Context      int // tokens
+	// Windows are lengths beyond which a token looks at fewer others, or the rotation's
+	// factors change.
+	Windows []int
 }
 
 // configFile is config.json as transformers writes it.
@@ -32,7 +35,18 @@ type configFile struct {
 	HeadDim       int         `json:"head_dim"`
 	Vocab         int         `json:"vocab_size"`
 	Context       int         `json:"max_position_embeddings"`
-	Text          *configFile `json:"text_config"` // multimodal models keep the decoder's numbers here
+	Window        *int        `json:"sliding_window"`
+	LocalWindow   *int        `json:"window_size"` // GPT-Neo
+	ChunkSize     *int        `json:"attention_chunk_size"`
+	Original      *int        `json:"original_max_position_embeddings"`
+	Scaling       *scaling    `json:"rope_scaling"`
+	Parameters    *scaling    `json:"rope_parameters"` // the name in transformers 5
+	Text          *configFile `json:"text_config"`     // multimodal models keep the decoder's numbers here
+}
+
+// scaling is how a model stretches its rotation.
+type scaling struct {
+	Original *int `json:"original_max_position_embeddings"`
 }
 
 // genaiFile is genai_config.json as onnxruntime-genai's model builder writes it.
@@ -110,7 +124,23 @@ func (f *configFile) config() *Config {
 	if c.HeadDim == 0 && c.Heads > 0 {
 		c.HeadDim = f.HiddenSize / c.Heads
 	}
+	c.Windows = f.windows()
 	return c
+}
+
+func (f *configFile) windows() (windows []int) {
+	found := []*int{f.Window, f.LocalWindow, f.ChunkSize, f.Original}
+	for _, s := range []*scaling{f.Scaling, f.Parameters} {
+		if s != nil {
+			found = append(found, s.Original)
+		}
+	}
+	for _, n := range found {
+		if n != nil && *n > 0 {
+			windows = append(windows, *n)
+		}
+	}
+	return windows
 }
 
 // find returns the path of name in the first of dirs that has it, "" in none.

@@ -13,6 +13,7 @@ import (
 type Scorer struct {
 	Toy   LM
 	Rows  model.Trees
+	Mix   model.Mixing
 	Asked [][]model.Position
 }
 
@@ -21,6 +22,9 @@ func (s *Scorer) Vocab() int { return s.Toy.Vocab }
 
 // Trees implements model.Scorer.
 func (s *Scorer) Trees() model.Trees { return s.Rows }
+
+// Mixing implements model.Scorer.
+func (s *Scorer) Mixing() model.Mixing { return s.Mix }
 
 // LogProbs implements model.Scorer, by the textbook formula.
 func (s *Scorer) LogProbs(ctx context.Context, b *model.Batch, at []model.Position, out []float32) error {

@@ -1,0 +1,335 @@
+package ort
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"gonum.org/v1/gonum/stat"
+
+	"github.com/ortscore/ortscore/model"
+	"github.com/ortscore/ortscore/model/graph"
+)
+
+// Trial is what a session's first forwards found. A change is the largest between the
+// logits of a position in two forwards, or between its log-probabilities.
+type Trial struct {
+	Tokens int // of the longest sequence that was tried
+	// Later is the change that later tokens made. A causal graph gives about 0.
+	Later float64
+	// Beside is the change that sequences of other lengths in the batch made, and
+	// Equal, where it was tried, that of a sequence of the same length.
+	Beside, Equal float64
+
+	// CacheTokens is the longest text that was tried with a cache, CacheSteps the change
+	// that reading it in steps made, and CacheBeside the change that texts of other
+	// lengths in the cache made to that.
+	CacheTokens             int
+	CacheSteps, CacheBeside float64
+	OneRow                  bool // the cache takes one text at a time
+}
+
+const (
+	// trialTokens is the length of the middle one of the sequences that are tried.
+	trialTokens = 24
+	// trialTime is how long the forwards beyond a window or a break may take.
+	trialTime = 2 * time.Second
+	// trialBatches is about how many times its longest sequence a trial reads.
+	trialBatches = 6
+	// trialMargin is how far a trial goes beyond what it is to reach.
+	trialMargin = 8
+)
+
+// trialLengths are those of the three sequences of a trial.
+type trialLengths struct{ short, middle, long int }
+
+// lengthsFrom makes lengths of which none is below least.
+func lengthsFrom(least, middle int) trialLengths {
+	middle = max(middle, least+2)
+	return trialLengths{short: max(least, middle/2), middle: middle, long: middle + max(2, middle/4)}
+}
+
+// trialLengths chooses lengths that stand on one side of every break: short ones, or
+// where these do not, ones beyond the last break.
+func (s *session) trialLengths() trialLengths {
+	l := lengthsFrom(2, s.fit(trialTokens))
+	breaks := s.info.Graph.Batchwide.Breaks
+	if mixing := (model.Mixing{Breaks: breaks}); mixing.Crosses(l.short, l.long+trialMargin) {
+		least := breaks[len(breaks)-1] + 1
+		l = lengthsFrom(least, least+trialMargin)
+	}
+	return l
+}
+
+// fit bounds the middle length by the model's context, where it is known.
+func (s *session) fit(middle int) int {
+	if s.opts.Context > 0 {
+		middle = min(middle, s.opts.Context*2/3-trialMargin)
+	}
+	return max(4, middle)
+}
+
+// fartherLengths chooses lengths that pass the windows and breaks that the graph and
+// the configuration tell, as far as trialTime allows: a trial of so many tokens took
+// so long. It reports false where there is nothing farther to reach.
+func (s *session) fartherLengths(tried trialLengths, took time.Duration) (trialLengths, bool) {
+	known := slices.Concat(s.info.Graph.Batchwide.Windows, s.info.Graph.Batchwide.Breaks, s.opts.Windows)
+	slices.Sort(known)
+	token := took / time.Duration(trialBatches*tried.long)
+	for _, n := range slices.Backward(known) {
+		l := lengthsFrom(2, n+trialMargin)
+		if breaks := s.info.Graph.Batchwide.Breaks; slices.Contains(breaks, n) {
+			l = lengthsFrom(n+1, n+trialMargin)
+		}
+		crosses := model.Mixing{Breaks: s.info.Graph.Batchwide.Breaks}.Crosses(l.short, l.long+trialMargin)
+		beyond := s.opts.Context > 0 && l.long+trialMargin > s.opts.Context
+		if n <= tried.short || crosses || beyond || time.Duration(trialBatches*l.long)*token > trialTime {
+			continue
+		}
+		return l, true
+	}
+	return trialLengths{}, false
+}
+
+// trialText makes a text of n tokens, which is another for another start.
+func (s *session) trialText(n, start int) []int32 {
+	words := min(s.info.Vocab, 997)
+	if rows := s.info.Graph.Batchwide.Rows; rows > 0 {
+		words = min(words, rows)
+	}
+	tokens := make([]int32, n)
+	for i := range tokens {
+		tokens[i] = int32((31*(i+start) + 1 + start) % words)
+	}
+	return tokens
+}
+
+// changeLimit is the change in logits that rounding may make, in parts of how far they
+// spread: those of a small or an untrained model lie close together. Where activations
+// are rounded to integers, the last bits of a sum become whole steps.
+func (s *session) changeLimit(values []float32) float64 {
+	part := 0.03
+	switch {
+	case s.info.Graph.Batchwide.Rounds:
+		part = 0.3
+	case s.out.typ == graph.Float32:
+		part = float32Part
+	}
+	return max(1e-6, part*spread(values))
+}
+
+// float32Part is what sums in another order may make of a spread of 1. SmolLM2's 30
+// layers make 1e-5 of it.
+const float32Part = 5e-4
+
+// spread is the standard deviation of the values that are finite.
+func spread(values []float32) float64 {
+	var finite []float64
+	for _, v := range values {
+		if x := float64(v); !math.IsNaN(x) && !math.IsInf(x, 0) {
+			finite = append(finite, x)
+		}
+	}
+	if len(finite) < 2 {
+		return 0
+	}
+	return stat.StdDev(finite, nil)
+}
+
+// NotCausalError says that later tokens change what a graph gives for earlier ones.
+type NotCausalError struct{ Change float64 }
+
+func (e *NotCausalError) Error() string {
+	return fmt.Sprintf("want a causal decoder, got a graph in which later tokens change the logits of earlier ones by %.3g: the answer would see itself", e.Change)
+}
+
+// tryMixing settles which sequences may share a batch: short, which is how middle
+// begins, middle, and a long one, each by itself and side by side.
+func (lm *LM) tryMixing(ctx context.Context, l trialLengths) error {
+	middle, long := lm.trialText(l.middle, 0), lm.trialText(l.long, 5)
+	short, other := middle[:l.short], long[:l.middle]
+	middleAt, shortAt := l.glancesAt()
+	t := &lm.info.Trial
+	t.Tokens = l.long
+	alone, err := lm.look(ctx, [][]int32{middle}, 0, middleAt)
+	if err != nil {
+		return fmt.Errorf("a first forward failed: %w", err)
+	}
+	shortAlone, err := lm.look(ctx, [][]int32{short}, 0, shortAt)
+	if err != nil {
+		return fmt.Errorf("a first forward failed: %w", err)
+	}
+	if t.Later, err = alone.change(shortAlone); err != nil {
+		return err
+	}
+	if lm.mixing.Alone {
+		equal, err := lm.look(ctx, [][]int32{other, middle}, 1, middleAt)
+		if err != nil {
+			return fmt.Errorf("a first forward of 2 sequences failed: %w", err)
+		}
+		return lm.judgeQuantized(alone, shortAlone, equal)
+	}
+	if t.Later > lm.changeLimit(alone.values) && !lm.opts.AllowLeak {
+		return &NotCausalError{t.Later}
+	}
+	for row, want := range []*glance{1: alone, 2: shortAlone} {
+		if row == 0 {
+			continue
+		}
+		got, err := lm.look(ctx, [][]int32{long, middle, short}, row, want.at)
+		if err != nil {
+			return fmt.Errorf("a first forward of sequences of unlike lengths failed: %w", err)
+		}
+		t.Beside = max(t.Beside, want.changeOrInf(got))
+	}
+	if t.Beside <= lm.changeLimit(alone.values) || lm.mixing.EqualLengths {
+		return nil
+	}
+	equal, err := lm.look(ctx, [][]int32{other, middle}, 1, middleAt)
+	if err != nil {
+		return fmt.Errorf("a first forward of 2 sequences failed: %w", err)
+	}
+	lm.keepApart(alone, equal)
+	return nil
+}
+
+// keepApart settles whether sequences of one length may share a batch where others
+// may not.
+func (lm *LM) keepApart(alone, equal *glance) {
+	t := &lm.info.Trial
+	t.Equal = alone.changeOrInf(equal)
+	how := "the sequences of a batch are of one length, which is slower"
+	if lm.mixing.EqualLengths = true; t.Equal > lm.changeLimit(alone.values) {
+		lm.mixing.Alone = true
+		how = "sequences run one at a time, which is slow"
+	}
+	lm.info.Notes = append(lm.info.Notes, fmt.Sprintf("other sequences in its batch change a sequence's logits by %.3g: %s", t.Beside, how))
+}
+
+// quantizedLater bounds the change that later tokens make by that which neighbours
+// make, where one scale is taken over a batch: in a causal graph both come by the scale
+// alone. Causal graphs were seen at 0.4 to 1, masked language models from 4.7 up.
+const quantizedLater = 3
+
+// judgeQuantized tells a causal graph that quantizes the batch as a whole from one that
+// looks ahead.
+func (lm *LM) judgeQuantized(alone, short, equal *glance) error {
+	t := &lm.info.Trial
+	t.Equal = alone.changeOrInf(equal)
+	later, neighbours := alone.typicalChange(short), alone.typicalChange(equal)
+	if t.Later > float32Part*spread(alone.values) && later > quantizedLater*neighbours && !lm.opts.AllowLeak {
+		return &NotCausalError{t.Later}
+	}
+	return nil
+}
+
+// glance is what a graph gives at some positions of a sequence.
+type glance struct {
+	at     []int     // positions, in rising order
+	values []float32 // as many for each position
+}
+
+// glancesAt are the positions that a trial looks at, of the middle sequence and of the
+// short one that it begins with.
+func (l trialLengths) glancesAt() (middle, short []int) {
+	at := []int{0, 1, l.short - 1, l.middle - 1}
+	slices.Sort(at)
+	middle = slices.Compact(at)
+	return middle, middle[:len(middle)-1]
+}
+
+// look runs sequences in one batch and returns what the graph gives at positions of
+// one of them.
+func (lm *LM) look(ctx context.Context, seqs [][]int32, row int, positions []int) (*glance, error) {
+	b := &model.Batch{Rows: len(seqs)}
+	for _, ids := range seqs {
+		b.Lens, b.Width = append(b.Lens, len(ids)), max(b.Width, len(ids))
+	}
+	b.TokenIDs = make([]int64, b.Rows*b.Width)
+	for r, ids := range seqs {
+		for t, id := range ids {
+			b.TokenIDs[r*b.Width+t] = int64(id)
+		}
+	}
+	g := &glance{at: positions}
+	var at []place
+	for _, t := range g.at {
+		at = append(at, place{row, t})
+	}
+	var err error
+	g.values, err = lm.valuesAt(ctx, b, at)
+	return g, err
+}
+
+// valuesAt returns what the graph gives at places of a batch: logits, or the
+// log-probabilities of some words.
+func (lm *LM) valuesAt(ctx context.Context, b *model.Batch, at []place) (values []float32, err error) {
+	if lm.rewritten != nil && lm.rewritten.Targets != "" {
+		return lm.words(ctx, b, at)
+	}
+	var logits *model.Logits
+	if lm.rewritten == nil {
+		logits, err = lm.Forward(ctx, b)
+	} else {
+		logits, err = lm.forwardAt(ctx, b, at)
+	}
+	if err != nil {
+		return nil, err
+	}
+	for i, p := range at {
+		if lm.rewritten != nil {
+			p = place{i, 0}
+		}
+		values = append(values, logits.At(p.row, p.column, nil)...)
+	}
+	return values, nil
+}
+
+// common calls f with the values of each position that both looked at.
+func (g *glance) common(other *glance, f func(a, b []float32)) {
+	n := len(g.values) / len(g.at)
+	for i, t := range g.at {
+		if k, ok := slices.BinarySearch(other.at, t); ok {
+			f(g.values[i*n:(i+1)*n], other.values[k*n:(k+1)*n])
+		}
+	}
+}
+
+// change is the largest between two glances at one sequence, or at one and its
+// beginning.
+func (g *glance) change(other *glance) (largest float64, err error) {
+	g.common(other, func(a, b []float32) {
+		d, bad := largestChange(a, b)
+		if bad != nil && err == nil {
+			err = bad
+		}
+		largest = max(largest, d)
+	})
+	return largest, err
+}
+
+// changeOrInf is change, or +Inf where the other glance is not finite.
+func (g *glance) changeOrInf(other *glance) float64 {
+	d, err := g.change(other)
+	if err != nil {
+		return math.Inf(1)
+	}
+	return d
+}
+
+// typicalChange is the root of the mean square.
+func (g *glance) typicalChange(other *glance) float64 {
+	var sum float64
+	n := 0
+	g.common(other, func(a, b []float32) {
+		for i := range a {
+			if d := float64(a[i]) - float64(b[i]); !math.IsNaN(d) && !math.IsInf(d, 0) {
+				sum += d * d
+				n++
+			}
+		}
+	})
+	return math.Sqrt(sum / float64(max(1, n)))
+}
