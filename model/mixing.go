@@ -34,6 +34,14 @@ func (m Mixing) side(n int) int {
 // to another.
 func (m Mixing) Crosses(from, to int) bool { return m.side(from) != m.side(to) }
 
+// Within is the longest length up to limit that is on the same side of every break as n.
+func (m Mixing) Within(n, limit int) int {
+	if side := m.side(n); side < len(m.Breaks) {
+		limit = min(limit, m.Breaks[side])
+	}
+	return limit
+}
+
 // and is what holds for two models that are to give the same numbers.
 func (m Mixing) and(other Mixing) Mixing {
 	m.Alone, m.EqualLengths = m.Alone || other.Alone, m.EqualLengths || other.EqualLengths

@@ -31,6 +31,10 @@ func TestMixingTakes(t *testing.T) {
 		require.Equal(t, c.want, c.mixing.Takes(c.a, c.b), "%+v %d %d", c.mixing, c.a, c.b)
 		require.Equal(t, c.want, c.mixing.Takes(c.b, c.a), "%+v %d %d", c.mixing, c.b, c.a)
 	}
+	for n, want := range map[int]int{3: 9, 9: 9, 10: 10, 11: 11, 12: 100} {
+		require.Equal(t, want, breaks.Within(n, 100), n)
+	}
+	require.Equal(t, 7, breaks.Within(3, 7))
 	require.True(t, model.Mixing{}.Any())
 	require.False(t, breaks.Any())
 }

@@ -178,11 +178,14 @@ func (d *cached) Reopen(ctx context.Context) error {
 // Traits implements model.Decoder.
 func (d *cached) Traits() model.Traits { return d.traits }
 
-// Reset implements model.Decoder.
+// Reset implements model.Decoder. A graph may hold the cache's capacity against its
+// breaks: it does not pass one before the text does.
 func (d *cached) Reset(rows, width, capacity int) error {
 	d.texts, d.capacity = make([][]int32, rows), capacity
-	return d.cache.reset(rows, width, capacity)
+	return d.cache.reset(rows, width, d.breaks().Within(width, capacity))
 }
+
+func (d *cached) breaks() model.Mixing { return model.Mixing{Breaks: d.traits.Breaks} }
 
 // Prefill implements model.Decoder. A prompt that is read by itself begins where
 // it parts from what the cache holds: with a past, the operator of the cache in
@@ -219,9 +222,8 @@ func (d *cached) Step(ctx context.Context, next [][]int32) (*model.Next, error) 
 // passesBreak returns a row whose text passes a break with its next tokens, -1 where
 // none does.
 func (d *cached) passesBreak(next [][]int32) int {
-	mixing := model.Mixing{Breaks: d.traits.Breaks}
 	for r, ids := range next {
-		if n := len(d.texts[r]); len(ids) > 0 && mixing.Crosses(n, n+len(ids)) {
+		if n := len(d.texts[r]); len(ids) > 0 && d.breaks().Crosses(n, n+len(ids)) {
 			return r
 		}
 	}
@@ -395,7 +397,7 @@ func (d *cached) inSteps(ctx context.Context, texts [][]int32) ([][]float32, err
 		prompts[i] = text[:len(text)-more]
 		longest = max(longest, len(text))
 	}
-	if err := d.Reset(len(texts), longest-more, longest); err != nil {
+	if err := d.Reset(len(texts), longest-more, 2*longest); err != nil { // with room, as in a run
 		return nil, err
 	}
 	if _, err := d.Prefill(ctx, 0, prompts); err != nil {
