@@ -37,7 +37,7 @@ const (
 	// trialTime is how long the forwards beyond a window or a break may take.
 	trialTime = 2 * time.Second
 	// trialBatches is about how many times its longest sequence a trial reads.
-	trialBatches = 6
+	trialBatches = 5
 	// trialMargin is how far a trial goes beyond what it is to reach.
 	trialMargin = 8
 )
@@ -153,46 +153,40 @@ func (lm *LM) tryMixing(ctx context.Context, l trialLengths) error {
 	middleAt, shortAt := l.glancesAt()
 	t := &lm.info.Trial
 	t.Tokens = l.long
-	alone, err := lm.look(ctx, [][]int32{middle}, 0, middleAt)
+	alone, err := lm.lookAlone(ctx, middle, middleAt)
 	if err != nil {
-		return fmt.Errorf("a first forward failed: %w", err)
+		return err
 	}
-	shortAlone, err := lm.look(ctx, [][]int32{short}, 0, shortAt)
+	shortAlone, err := lm.lookAlone(ctx, short, shortAt)
 	if err != nil {
-		return fmt.Errorf("a first forward failed: %w", err)
+		return err
 	}
 	if t.Later, err = alone.change(shortAlone); err != nil {
 		return err
 	}
 	if lm.mixing.Alone {
-		equal, err := lm.look(ctx, [][]int32{other, middle}, 1, middleAt)
+		equal, err := lm.look(ctx, [][]int32{other, middle}, [][]int{nil, middleAt})
 		if err != nil {
-			return fmt.Errorf("a first forward of 2 sequences failed: %w", err)
+			return err
 		}
-		return lm.judgeQuantized(alone, shortAlone, equal)
+		return lm.judgeQuantized(alone, shortAlone, equal[1])
 	}
 	if t.Later > lm.changeLimit(alone.values) && !lm.opts.AllowLeak {
 		return &NotCausalError{t.Later}
 	}
-	for row, want := range []*glance{1: alone, 2: shortAlone} {
-		if row == 0 {
-			continue
-		}
-		got, err := lm.look(ctx, [][]int32{long, middle, short}, row, want.at)
-		if err != nil {
-			return fmt.Errorf("a first forward of sequences of unlike lengths failed: %w", err)
-		}
-		t.Beside = max(t.Beside, want.changeOrInf(got))
+	together, err := lm.look(ctx, [][]int32{long, middle, short}, [][]int{nil, middleAt, shortAt})
+	if err != nil {
+		return err
 	}
+	t.Beside = max(t.Beside, alone.changeOrInf(together[1]), shortAlone.changeOrInf(together[2]))
 	if t.Beside <= lm.changeLimit(alone.values) || lm.mixing.EqualLengths {
 		return nil
 	}
-	equal, err := lm.look(ctx, [][]int32{other, middle}, 1, middleAt)
-	if err != nil {
-		return fmt.Errorf("a first forward of 2 sequences failed: %w", err)
+	equal, err := lm.look(ctx, [][]int32{other, middle}, [][]int{nil, middleAt})
+	if err == nil {
+		lm.keepApart(alone, equal[1])
 	}
-	lm.keepApart(alone, equal)
-	return nil
+	return err
 }
 
 // keepApart settles whether sequences of one length may share a batch where others
@@ -241,26 +235,41 @@ func (l trialLengths) glancesAt() (middle, short []int) {
 }
 
 // look runs sequences in one batch and returns what the graph gives at positions of
-// one of them.
-func (lm *LM) look(ctx context.Context, seqs [][]int32, row int, positions []int) (*glance, error) {
+// each.
+func (lm *LM) look(ctx context.Context, seqs [][]int32, positions [][]int) ([]*glance, error) {
 	b := &model.Batch{Rows: len(seqs)}
 	for _, ids := range seqs {
 		b.Lens, b.Width = append(b.Lens, len(ids)), max(b.Width, len(ids))
 	}
 	b.TokenIDs = make([]int64, b.Rows*b.Width)
+	var at []place
 	for r, ids := range seqs {
 		for t, id := range ids {
 			b.TokenIDs[r*b.Width+t] = int64(id)
 		}
+		for _, t := range positions[r] {
+			at = append(at, place{r, t})
+		}
 	}
-	g := &glance{at: positions}
-	var at []place
-	for _, t := range g.at {
-		at = append(at, place{row, t})
+	values, err := lm.valuesAt(ctx, b, at)
+	if err != nil {
+		return nil, fmt.Errorf("a first forward failed: %w", err)
 	}
-	var err error
-	g.values, err = lm.valuesAt(ctx, b, at)
-	return g, err
+	glances := make([]*glance, len(seqs))
+	n := len(values) / len(at)
+	for r, p := range positions {
+		glances[r] = &glance{p, values[:n*len(p)]}
+		values = values[n*len(p):]
+	}
+	return glances, nil
+}
+
+func (lm *LM) lookAlone(ctx context.Context, ids []int32, positions []int) (*glance, error) {
+	glances, err := lm.look(ctx, [][]int32{ids}, [][]int{positions})
+	if err != nil {
+		return nil, err
+	}
+	return glances[0], nil
 }
 
 // valuesAt returns what the graph gives at places of a batch: logits, or the
