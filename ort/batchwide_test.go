@@ -82,7 +82,7 @@ func TestTextsWrittenAlone(t *testing.T) {
 	for name, want := range map[string]struct{ cache, note string }{
 		"window":            {CacheCopied, ""},
 		"columns":           {CacheCopied, ""},
-		"quantized":         {CacheNone, "DynamicQuantizeLinear): every step reads the whole text again"},
+		"quantized":         {CacheNone, "other scales of DynamicQuantizeLinear: every step reads the whole text again"},
 		"longrope":          {CacheInPlace, ""},
 		"longrope-explicit": {CacheCopied, ""},
 		"padding":           {CacheCopied, "texts are written one at a time"},

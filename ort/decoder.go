@@ -43,7 +43,7 @@ func OpenDecoder(ctx context.Context, path string, opts Options) (Decoder, error
 		return openRecomputing(ctx, path, opts, "the graph has no cache")
 	}
 	if op := s.info.Graph.Batchwide.Quantizer; op != "" {
-		return openRecomputing(ctx, path, opts, quantizedNote(op))
+		return openRecomputing(ctx, path, opts, "a cache would hold what was computed with other scales of "+op)
 	}
 	d, err := rewrittenFirst(ctx, opts, func(rewritten bool) (*cached, *Info, error) {
 		d := &cached{session: s}

@@ -160,12 +160,9 @@ func (lm *LM) settleMixing() {
 	whole := lm.info.Graph.Batchwide
 	lm.mixing = model.Mixing{Alone: whole.Quantizer != "", Breaks: whole.Breaks}
 	if lm.mixing.Alone {
-		lm.info.Notes = append(lm.info.Notes, quantizedNote(whole.Quantizer)+": sequences run one at a time, which is slow; scripts/export_onnx.py --dtype int8 takes a scale for each token")
+		lm.info.Notes = append(lm.info.Notes, fmt.Sprintf("activations are quantized with one scale for the whole batch (%s): "+
+			"sequences run one at a time, which is slow; scripts/export_onnx.py --dtype int8 takes a scale for each token", whole.Quantizer))
 	}
-}
-
-func quantizedNote(operator string) string {
-	return "activations are quantized with one scale for the whole batch (" + operator + ")"
 }
 
 // Reopen implements model.Reopener.
