@@ -47,10 +47,8 @@ func OpenDecoder(ctx context.Context, path string, opts Options) (Decoder, error
 	}
 	d, err := rewrittenFirst(ctx, opts, func(rewritten bool) (*cached, *Info, error) {
 		d := &cached{session: s}
-		if rewritten {
-			if err := d.rewrite(graph.Decoding); err != nil {
-				return nil, nil, err
-			}
+		if err := d.settle(rewritten, graph.Decoding); err != nil {
+			return nil, nil, err
 		}
 		if err := d.begin(); err != nil {
 			return nil, nil, err

@@ -107,10 +107,8 @@ func openLM(ctx context.Context, path string, opts Options, form graph.Form) (*L
 	}
 	return rewrittenFirst(ctx, opts, func(rewritten bool) (*LM, *Info, error) {
 		lm := &LM{session: s}
-		if rewritten {
-			if err := lm.rewrite(form); err != nil {
-				return nil, nil, err
-			}
+		if err := lm.settle(rewritten, form); err != nil {
+			return nil, nil, err
 		}
 		return lm, &lm.info, lm.open(ctx)
 	})

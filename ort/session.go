@@ -50,6 +50,14 @@ func (s *session) read(path string, opts Options) error {
 	return nil
 }
 
+// settle has the session run the graph rewritten in a form, or as it is.
+func (s *session) settle(rewritten bool, form graph.Form) error {
+	if rewritten {
+		return s.rewrite(form)
+	}
+	return s.asItIs()
+}
+
 // rewrite has the session run the graph in another form.
 func (s *session) rewrite(form graph.Form) error {
 	folder, locations, err := weights(s.source.path, s.info.Graph.External)
@@ -71,6 +79,21 @@ func (s *session) rewrite(form graph.Form) error {
 		s.info.Form = LogProbsPast
 	}
 	return nil
+}
+
+// asItIs has the session run the graph as it is, but for caches of a window's
+// size, which it could not feed.
+func (s *session) asItIs() error {
+	if !s.info.Graph.WindowCache {
+		return nil
+	}
+	folder, locations, err := weights(s.source.path, s.info.Graph.External)
+	if err != nil {
+		return err
+	}
+	s.source.folder = folder
+	s.source.data, err = graph.FullCache(s.source.path, locations)
+	return err
 }
 
 // tried runs the first probe of what was opened at path, and closes it where that
@@ -157,14 +180,13 @@ func (s *session) reopen(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if s.rewritten != nil {
-		if err := s.rewrite(s.form); err != nil {
-			return fmt.Errorf("%s: %w", s.source.path, err)
-		}
+	err := s.settle(s.rewritten != nil, s.form)
+	if err != nil {
+		return fmt.Errorf("%s: %w", s.source.path, err)
 	}
 	notes := s.info.Notes
 	s.opts.Provider = s.info.Provider // and not the cpu, where another was to be had
-	err := s.connect()
+	err = s.connect()
 	s.info.Notes = notes
 	return err
 }

@@ -28,7 +28,8 @@ type operator struct {
 	attributes      [][]byte
 }
 
-// readBody reads a GraphProto whose bounds Parse has checked.
+// readBody reads a GraphProto whose bounds Parse has checked. Attention in it has
+// a cache of the sequence's length, as fullCache makes it.
 func readBody(b []byte) (*body, error) {
 	g := &body{nodes: map[int]*operator{}, producer: map[string]*operator{}, uses: map[string]int{},
 		weights: map[string][]int64{}, names: map[string]bool{}, inputs: map[string]bool{}}
@@ -36,6 +37,11 @@ func readBody(b []byte) (*body, error) {
 		f, rest, err := nextField(b)
 		if err != nil {
 			return nil, err
+		}
+		if f.num == 1 { // node
+			if msg := fullCache(f.bytes); msg != nil {
+				f.bytes, f.raw = msg, appendMessage(nil, 1, msg)
+			}
 		}
 		if err := g.add(f); err != nil {
 			return nil, err

@@ -24,6 +24,9 @@ type Model struct {
 	// bf16, int8, int4 ... and "" where none is found. A head in fp32 does not make int8 layers fp32.
 	Precision string
 	Batchwide Batchwide
+	// WindowCache says that attention keeps caches of its window's size, for which
+	// FullCache is.
+	WindowCache bool
 }
 
 // Has reports whether the graph holds an operator of type op.

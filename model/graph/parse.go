@@ -193,6 +193,7 @@ func (p *parser) node(b []byte, depth int) error {
 		case 4: // op_type
 			p.model.Ops[clip(b)]++
 		case 5: // attribute
+			p.model.WindowCache = p.model.WindowCache || attributeName(b) == windowCache
 			return p.attribute(b, depth)
 		}
 		return nil

@@ -60,35 +60,18 @@ func Rewrite(path string, c *Convention, form Form, locations map[string]string)
 }
 
 func rewrite(data []byte, c *Convention, form Form, locations map[string]string) (*Rewritten, error) {
-	m, err := Parse(data) // its bounds hold for what follows
+	m, err := split(data)
 	if err != nil {
 		return nil, err
 	}
-	if op := m.Batchwide.Quantizer; op != "" {
+	if op := m.model.Batchwide.Quantizer; op != "" {
 		return nil, fmt.Errorf("%s takes its scale over every position that it is given", op)
 	}
-	var before, graph, after []byte
-	var opset uint64
-	for rest := data; len(rest) > 0; {
-		f, more, err := nextField(rest)
-		if err != nil {
-			return nil, err
-		}
-		switch f.num {
-		case 7: // graph
-			graph, before, after = f.bytes, data[:len(data)-len(rest)], more
-		case 8: // opset_import
-			if opset, err = ownOpset(f.bytes, opset); err != nil {
-				return nil, err
-			}
-		}
-		rest = more
-	}
 	// GatherND and GatherElements are of version 11.
-	if opset < 11 {
-		return nil, fmt.Errorf("want opset 11 or later, got %d", opset)
+	if m.opset < 11 {
+		return nil, fmt.Errorf("want opset 11 or later, got %d", m.opset)
 	}
-	g, err := readBody(graph)
+	g, err := readBody(m.graph)
 	if err != nil {
 		return nil, err
 	}
@@ -99,11 +82,40 @@ func rewrite(data []byte, c *Convention, form Form, locations map[string]string)
 	if err := w.rewrite(); err != nil {
 		return nil, err
 	}
-	w.out.Data, err = w.assemble(before, after)
+	w.out.Data, err = w.assemble(m)
 	if err != nil {
 		return nil, err
 	}
 	return w.out, checkRewritten(w.out.Data, locations)
+}
+
+// parts are a model's bytes: its graph, and what stands around it.
+type parts struct {
+	model                *Model
+	before, graph, after []byte
+	opset                uint64
+}
+
+func split(data []byte) (m parts, err error) {
+	if m.model, err = Parse(data); err != nil { // its bounds hold for what follows
+		return m, err
+	}
+	for rest := data; len(rest) > 0; {
+		f, more, err := nextField(rest)
+		if err != nil {
+			return m, err
+		}
+		switch f.num {
+		case 7: // graph
+			m.graph, m.before, m.after = f.bytes, data[:len(data)-len(rest)], more
+		case 8: // opset_import
+			if m.opset, err = ownOpset(f.bytes, m.opset); err != nil {
+				return m, err
+			}
+		}
+		rest = more
+	}
+	return m, nil
 }
 
 // ownOpset returns the version of ONNX's own operators, where this
@@ -355,20 +367,20 @@ func (w *rewriter) initializer(f field) error {
 }
 
 // assemble puts the model together: its fields around the graph as they were.
-func (w *rewriter) assemble(before, after []byte) ([]byte, error) {
+func (w *rewriter) assemble(m parts) ([]byte, error) {
 	size := 0
 	for _, p := range w.parts {
 		size += len(p)
 	}
-	if total := len(before) + size + len(after); total > maxFile-64 {
+	if total := len(m.before) + size + len(m.after); total > maxFile-64 {
 		return nil, errors.New("want a model below 2 GiB with the nodes that are added, got more")
 	}
-	out := make([]byte, 0, len(before)+size+len(after)+16)
-	out = append(out, before...)
+	out := make([]byte, 0, len(m.before)+size+len(m.after)+16)
+	out = append(out, m.before...)
 	out = protowire.AppendTag(out, 7, protowire.BytesType)
 	out = protowire.AppendVarint(out, uint64(size))
 	for _, p := range w.parts {
 		out = append(out, p...)
 	}
-	return append(out, after...), nil
+	return append(out, m.after...), nil
 }
