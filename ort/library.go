@@ -90,8 +90,13 @@ func load(list []Place, open func(path string) error) (Place, error) {
 
 func tryOpen(p Place, open func(path string) error) error {
 	if strings.ContainsRune(p.Path, filepath.Separator) {
-		if _, err := os.Stat(p.Path); errors.Is(err, os.ErrNotExist) {
+		info, err := os.Stat(p.Path)
+		if errors.Is(err, os.ErrNotExist) {
 			return errors.New("no such file")
+		}
+		// The loader would wait for a pipe.
+		if err == nil && !info.Mode().IsRegular() {
+			return errors.New("want a library, got no regular file")
 		}
 	}
 	return open(p.Path)

@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/ortscore/ortscore/io/dataset"
+	"github.com/ortscore/ortscore/io/regular"
 )
 
 // checkInput refuses what cannot be read twice, first to check it and then to
@@ -52,7 +53,7 @@ func openInput(ctx context.Context, path string) (*dataset.Reader, error) {
 
 // readText reads a file that is one text, such as a template.
 func readText(path string) (string, error) {
-	data, err := os.ReadFile(path)
+	data, err := regular.Read(path, regular.Small)
 	if err != nil {
 		return "", err
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/ortscore/ortscore/io/regular"
 	"github.com/ortscore/ortscore/model/hf"
 	"github.com/ortscore/ortscore/model/openai"
 	"github.com/ortscore/ortscore/rank"
@@ -37,7 +38,7 @@ func (f *endpointFlags) add(fs *pflag.FlagSet) {
 func (f *endpointFlags) key() (openai.Key, error) {
 	text, from := os.Getenv("OPENAI_API_KEY"), "OPENAI_API_KEY"
 	if f.keyFile != "" {
-		data, err := os.ReadFile(f.keyFile)
+		data, err := regular.Read(f.keyFile, regular.Small)
 		if err != nil {
 			return openai.Key{}, err
 		}

@@ -10,6 +10,8 @@ import (
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
+
+	"github.com/ortscore/ortscore/io/regular"
 )
 
 // MaxLine is the length in bytes of the longest line that is read.
@@ -46,13 +48,9 @@ func Open(path string) (*Reader, error) {
 	if !ok {
 		return nil, fmt.Errorf("want a .json, .jsonl (also .gz, .zst) file or -, got %q", path)
 	}
-	file, err := os.Open(path)
+	file, err := regular.Open(path)
 	if err != nil {
 		return nil, err
-	}
-	if info, err := file.Stat(); err == nil && info.IsDir() {
-		file.Close()
-		return nil, fmt.Errorf("%s: want a file, got a folder", path)
 	}
 	r := NewReader(path, file)
 	r.closers = append(r.closers, file.Close)

@@ -90,7 +90,7 @@ func TestReadRefuses(t *testing.T) {
 	require.ErrorIs(t, err, os.ErrNotExist)
 
 	_, err = Read(dir)
-	require.EqualError(t, err, dir+": want an ONNX model, got no regular file")
+	require.EqualError(t, err, dir+": want a file, got a folder")
 
 	empty := filepath.Join(dir, "empty.onnx")
 	write(t, empty, nil)

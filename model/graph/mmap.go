@@ -2,14 +2,15 @@ package graph
 
 import (
 	"fmt"
-	"os"
 	"syscall"
+
+	"github.com/ortscore/ortscore/io/regular"
 )
 
 // mapFile maps a file into memory, read-only. Weights inside the model file are
 // stepped over, so their pages are never read.
 func mapFile(path string) (data []byte, unmap func(), err error) {
-	f, err := os.Open(path)
+	f, err := regular.Open(path)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -17,9 +18,6 @@ func mapFile(path string) (data []byte, unmap func(), err error) {
 	info, err := f.Stat()
 	if err != nil {
 		return nil, nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, nil, fmt.Errorf("%s: want an ONNX model, got no regular file", path)
 	}
 	size := info.Size()
 	if size == 0 || size > maxFile {

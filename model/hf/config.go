@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"github.com/ortscore/ortscore/io/regular"
 )
 
 // Config holds what is used of config.json, or of genai_config.json where there
@@ -77,7 +79,11 @@ func LoadConfig(dirs []string) (*Config, error) {
 			if path == "" {
 				continue
 			}
-			c, err := readConfig(path, name)
+			data, err := regular.Read(path, regular.Small)
+			if err != nil {
+				return nil, err
+			}
+			c, err := parseConfig(data, name)
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", path, err)
 			}
@@ -88,11 +94,7 @@ func LoadConfig(dirs []string) (*Config, error) {
 	return &Config{}, nil
 }
 
-func readConfig(path, name string) (*Config, error) {
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
+func parseConfig(data []byte, name string) (*Config, error) {
 	if name == "genai_config.json" {
 		var f genaiFile
 		if err := json.Unmarshal(data, &f); err != nil {

@@ -85,7 +85,7 @@ func TestLoadConfigRefuses(t *testing.T) {
 	require.NoError(t, os.Remove(path))
 	require.NoError(t, os.Mkdir(path, 0o755))
 	_, err = LoadConfig([]string{filepath.Dir(path)})
-	require.ErrorContains(t, err, "is a directory")
+	require.EqualError(t, err, path+": want a file, got a folder")
 
 	put(t, filepath.Join(filepath.Dir(path), "file"), "")
 	_, err = LoadConfig([]string{filepath.Join(filepath.Dir(path), "file")})

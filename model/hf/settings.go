@@ -4,8 +4,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
+
+	"github.com/ortscore/ortscore/io/regular"
 )
 
 // Settings is what is used of tokenizer_config.json, and what in it speaks
@@ -27,7 +28,7 @@ func LoadSettings(files *Files, tok *Tokenizer) (*Settings, error) {
 		return nil, err
 	}
 	if s.ChatTemplate != "" {
-		source, err := os.ReadFile(s.ChatTemplate)
+		source, err := regular.Read(s.ChatTemplate, regular.Small)
 		if err != nil {
 			return nil, err
 		}
@@ -37,7 +38,7 @@ func LoadSettings(files *Files, tok *Tokenizer) (*Settings, error) {
 	if err != nil || path == "" {
 		return s, err
 	}
-	data, err := os.ReadFile(path)
+	data, err := regular.Read(path, regular.Small)
 	if err != nil {
 		return nil, err
 	}
@@ -98,7 +99,7 @@ func LoadStops(files *Files, tok *Tokenizer, settings *Settings) ([]int32, error
 		if path == "" {
 			continue
 		}
-		data, err := os.ReadFile(path)
+		data, err := regular.Read(path, regular.Small)
 		if err != nil {
 			return nil, err
 		}

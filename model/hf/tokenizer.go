@@ -5,11 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 
 	"github.com/daulet/tokenizers"
 
+	"github.com/ortscore/ortscore/io/regular"
 	"github.com/ortscore/ortscore/model"
 )
 
@@ -27,13 +27,17 @@ type Tokenizer struct {
 	Special map[string]int32
 }
 
+// maxTokenizer is the most bytes of a tokenizer.json: those of 256,000 tokens are
+// about 35 MB.
+const maxTokenizer = 128 << 20
+
 // LoadTokenizer reads a tokenizer.json.
 func LoadTokenizer(path string) (*Tokenizer, error) {
 	return loadTokenizer(path, tokenizers.WithEncodeSpecialTokens())
 }
 
 func loadTokenizer(path string, opts ...tokenizers.TokenizerOption) (*Tokenizer, error) {
-	data, err := os.ReadFile(path)
+	data, err := regular.Read(path, maxTokenizer)
 	if err != nil {
 		return nil, err
 	}
