@@ -14,7 +14,7 @@ const module = "github.com/ortscore/ortscore/"
 // allowed says which of this module's packages each may import. Imports point
 // down, and what needs cgo is not among anyone's but cmd's.
 var allowed = map[string][]string{
-	"cmd/ortscore":    {"nll", "rank", "model", "model/chat", "model/graph", "model/hf", "model/openai", "ort", "io/dataset", "io/regular"},
+	"cmd/ortscore":    {"nll", "rank", "model", "model/chat", "model/graph", "model/hf", "model/openai", "ort", "io/atomicfile", "io/dataset", "io/regular"},
 	"nll":             {"model", "io/dataset"},
 	"rank":            {"model", "model/openai", "io/dataset"},
 	"ort":             {"model", "model/graph"},

@@ -9,9 +9,11 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/spf13/pflag"
 
+	"github.com/ortscore/ortscore/io/atomicfile"
 	"github.com/ortscore/ortscore/ort"
 )
 
@@ -48,9 +50,23 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	// After the first signal the next one kills: a stop that hangs can be stopped.
 	context.AfterFunc(ctx, stop)
-	code := run(ctx, newUI(os.Stdout, os.Stderr), os.Args[1:])
+	ui := newUI(os.Stdout, os.Stderr)
+	context.AfterFunc(ctx, func() { abandon(ui) })
+	code := run(ctx, ui, os.Args[1:])
 	_ = ort.Unload()
 	os.Exit(code)
+}
+
+// patience is how long a run may take to end after a signal.
+const patience = time.Second
+
+// abandon ends the process where the run does not end by itself: neither a session
+// that ONNX Runtime makes nor a text in the tokenizer's library can be called off.
+func abandon(ui *ui) {
+	time.Sleep(patience)
+	atomicfile.RemoveAll()
+	ui.failInterrupted()
+	os.Exit(exitInterrupted)
 }
 
 // run runs one command line and returns the exit code.
@@ -65,7 +81,7 @@ func run(ctx context.Context, ui *ui, args []string) int {
 	case errors.Is(err, errPartial):
 		return exitPartial
 	case errors.Is(err, context.Canceled):
-		ui.fail(errors.New(ui.interrupted()))
+		ui.failInterrupted()
 		return exitInterrupted
 	}
 	ui.fail(err)

@@ -26,8 +26,9 @@ type ui struct {
 	out, err io.Writer
 	terminal bool // err is a terminal
 	quiet    bool
-	streams  bool  // scored rows go to out
-	failed   error // the first of print, so that what a full disk swallowed is not passed off as done
+	streams  bool      // scored rows go to out
+	stopped  sync.Once // a signal has been answered
+	failed   error     // the first of print, so that what a full disk swallowed is not passed off as done
 }
 
 func newUI(out, err *os.File) *ui {
@@ -311,6 +312,9 @@ func (u *ui) lines() output {
 	return &stdout{bufio.NewWriter(u.out)}
 }
 
+// failInterrupted prints, once, that a signal ended the run.
+func (u *ui) failInterrupted() { u.stopped.Do(func() { u.fail(errors.New(u.interrupted())) }) }
+
 // interrupted says what a stopped run leaves behind.
 func (u *ui) interrupted() string {
 	if u.streams {
@@ -322,6 +326,9 @@ func (u *ui) interrupted() string {
 type stdout struct{ w *bufio.Writer }
 
 func (s *stdout) Write(line []byte) error {
+	if len(line) >= s.w.Available() {
+		_ = s.w.Flush() // so that whole lines are written, wherever the process ends
+	}
 	_, _ = s.w.Write(line)
 	return s.w.WriteByte('\n') // bufio keeps the first error
 }

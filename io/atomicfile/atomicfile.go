@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"sync"
 )
 
 // bufferSize is the size of the write buffer: large enough that a system call
@@ -30,6 +31,18 @@ type File struct {
 	sys    system
 	file   handle
 	buf    *bufio.Writer
+}
+
+// temporary holds the names of the files that are neither committed nor aborted.
+var temporary sync.Map
+
+// RemoveAll removes the temporary files of all that is being written, for a
+// process that ends without aborting them.
+func RemoveAll() {
+	temporary.Range(func(name, _ any) bool {
+		_ = os.Remove(name.(string))
+		return true
+	})
 }
 
 // existsError says that there is a file where a new one was wanted.
@@ -95,6 +108,9 @@ func (f *File) openTemp() error {
 		f.temp = fmt.Sprintf("%s.%s.tmp-%08x", dir, base, rand.Uint32())
 		var err error
 		f.file, err = f.sys.create(f.temp)
+		if err == nil {
+			temporary.Store(f.temp, true)
+		}
 		if err == nil || try == 100 || !errors.Is(err, fs.ErrExist) {
 			return err
 		}
@@ -120,6 +136,7 @@ func (f *File) Commit() error {
 		return f.fail("commit", fs.ErrClosed)
 	}
 	f.done = true
+	defer temporary.Delete(f.temp)
 	if err := f.finish(); err != nil {
 		f.discard()
 		return err
@@ -190,6 +207,7 @@ func (f *File) Abort() error {
 }
 
 func (f *File) discard() error {
+	defer temporary.Delete(f.temp)
 	_ = f.file.Close() // may be closed already; nothing in it is wanted
 	return f.sys.remove(f.temp)
 }

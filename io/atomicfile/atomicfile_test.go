@@ -65,6 +65,32 @@ func TestAbortLeavesNothing(t *testing.T) {
 	require.ErrorIs(t, f.Commit(), fs.ErrClosed)
 }
 
+// A process that ends without aborting leaves nothing either, and what was
+// committed stays.
+func TestRemoveAll(t *testing.T) {
+	dir := t.TempDir()
+	at := func(name string) string { return filepath.Join(dir, name) }
+	for _, name := range []string{"committed", "aborted"} {
+		f, err := Create(at(name), false)
+		require.NoError(t, err)
+		write(t, f, "text")
+		if name == "aborted" {
+			require.NoError(t, f.Abort())
+		} else {
+			require.NoError(t, f.Commit())
+		}
+	}
+	for _, name := range []string{"one", "two"} {
+		f, err := Create(at(name), false)
+		require.NoError(t, err)
+		write(t, f, "text")
+		defer f.Abort()
+	}
+	require.Len(t, names(t, dir), 3)
+	RemoveAll()
+	require.Equal(t, []string{"committed"}, names(t, dir))
+}
+
 func TestRelativePath(t *testing.T) {
 	t.Chdir(t.TempDir())
 	f, err := Create("out.jsonl", false)
