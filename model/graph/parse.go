@@ -75,11 +75,19 @@ type parser struct {
 	external map[string]int64
 	order    []string
 	weights  *precisions
+
+	code      *code // that is being read
+	functions map[string]*code
+	dense     int64 // numbers of sparse tensors, filled up
 }
 
 // Parse describes a model from the bytes of its file. It checks nothing on disk.
 func Parse(data []byte) (*Model, error) {
-	p := &parser{model: Model{Ops: map[string]int{}}, external: map[string]int64{}, weights: newPrecisions()}
+	if err := new(counter).count(modelKind, data, 0); err != nil {
+		return nil, err
+	}
+	p := &parser{model: Model{Ops: map[string]int{}}, external: map[string]int64{}, weights: newPrecisions(),
+		code: &code{}, functions: map[string]*code{}}
 	var producer, version string
 	var graphs int
 	var graph []byte
@@ -103,6 +111,9 @@ func Parse(data []byte) (*Model, error) {
 	}
 	if graphs != 1 || len(p.model.Outputs) == 0 {
 		return nil, errCut
+	}
+	if err := p.checkFunctions(); err != nil {
+		return nil, err
 	}
 	p.model.Precision = p.weights.narrowest()
 	p.model.Producer = producer
@@ -173,25 +184,19 @@ func (p *parser) graph(b []byte, depth int) error {
 	return err
 }
 
-// function reads a FunctionProto: operators that the model itself defines.
-func (p *parser) function(b []byte) error {
-	return fields(b, func(num protowire.Number, b []byte, _ uint64) error {
-		if num != 7 { // node
-			return nil
-		}
-		if err := p.count(); err != nil {
-			return err
-		}
-		return p.node(b, 0)
-	})
-}
-
 func (p *parser) node(b []byte, depth int) error {
 	p.weights.add(b)
+	var op, domain, overload string
+	defer func() { p.code.add(functionName(domain, op, overload), depth) }()
 	return fields(b, func(num protowire.Number, b []byte, _ uint64) error {
 		switch num {
 		case 4: // op_type
-			p.model.Ops[clip(b)]++
+			op = clip(b)
+			p.model.Ops[op]++
+		case 7:
+			domain = clip(b)
+		case 8:
+			overload = clip(b)
 		case 5: // attribute
 			p.model.WindowCache = p.model.WindowCache || attributeName(b) == windowCache
 			return p.attribute(b, depth)

@@ -100,7 +100,7 @@ func TestParseSubgraphs(t *testing.T) {
 
 	for _, depth := range []int{maxDepth + 1, 100, 2000} {
 		_, err = Parse(onnxModel(nested(depth), logits()))
-		require.EqualError(t, err, "want subgraphs at most 8 deep, got more")
+		require.ErrorContains(t, err, "deep, got more")
 	}
 
 	// Inputs and outputs of a body are not the model's; its weights are.

@@ -43,16 +43,32 @@ func (p *parser) initializer(b []byte) (name string, err error) {
 	return name, p.addExternal(name, external, mulCapped(elements, int64(typ.Size())))
 }
 
+// maxDense bounds the numbers that the sparse tensors of a model have when ONNX
+// Runtime fills them up: a few bytes of the file may stand for any number of them.
+const maxDense = 1 << 28
+
 // sparse reads a SparseTensorProto, two tensors in one.
 func (p *parser) sparse(b []byte) error {
-	return fields(b, func(num protowire.Number, b []byte, _ uint64) error {
+	elements := int64(1)
+	err := fields(b, func(num protowire.Number, b []byte, v uint64) error {
 		switch num {
 		case 1, 2: // values, indices
 			_, err := p.initializer(b)
 			return err
+		case 3: // dims
+			for _, dim := range varints(b, v) {
+				if dim < 0 || dim > maxDense || elements*dim > maxDense {
+					return fmt.Errorf("want sparse tensors of at most %d numbers, got more", maxDense)
+				}
+				elements *= dim
+			}
 		}
 		return nil
 	})
+	if p.dense += elements; err == nil && p.dense > maxDense {
+		err = fmt.Errorf("want sparse tensors of at most %d numbers, got more", maxDense)
+	}
+	return err
 }
 
 // addExternal notes which file a tensor lies in, and how far into it the tensor
