@@ -46,10 +46,10 @@ func TestParseBombs(t *testing.T) {
 		data []byte
 		want string
 	}{
-		{"2^30 nodes", msg(onnxModel(start, logits()), chain(30, 2)), "want at most 1048576 nodes with functions unfolded, got more"},
-		{"2^60 nodes", msg(onnxModel(start, logits()), chain(60, 2)), "want at most 1048576 nodes with functions unfolded, got more"},
-		{"1000^10 nodes, functions first", msg(chain(10, 1000), onnxModel(start, logits())), "want at most 1048576 nodes with functions unfolded, got more"},
-		{"calls from the subgraphs", msg(onnxModel(node("If", subgraph(start)), logits()), chain(30, 2)), "want at most 1048576 nodes with functions unfolded, got more"},
+		{"2^30 nodes", msg(onnxModel(start, logits()), chain(30, 2)), "want at most 65536 nodes with functions unfolded, got more"},
+		{"2^60 nodes", msg(onnxModel(start, logits()), chain(60, 2)), "want at most 65536 nodes with functions unfolded, got more"},
+		{"1000^10 nodes, functions first", msg(chain(10, 1000), onnxModel(start, logits())), "want at most 65536 nodes with functions unfolded, got more"},
+		{"calls from the subgraphs", msg(onnxModel(node("If", subgraph(start)), logits()), chain(30, 2)), "want at most 65536 nodes with functions unfolded, got more"},
 		{"a long chain", msg(onnxModel(start, logits()), chain(maxCalls+1, 1)), "want functions that call one another at most 64 deep, got more"},
 		{"a very long chain", msg(onnxModel(start, logits()), chain(100_000, 1)), "want functions that call one another at most 64 deep, got more"},
 		{"itself", msg(onnxModel(start, logits()), function("f0", called(7, "f0"))), `function "own.f0:": want one that does not call itself, got one that does`},
@@ -74,7 +74,7 @@ func TestParseBombs(t *testing.T) {
 
 	// What exporters write is well within the bounds.
 	for _, data := range [][]byte{
-		msg(onnxModel(start, logits()), chain(10, 3)),
+		msg(onnxModel(start, logits()), chain(9, 3)),
 		msg(onnxModel(start, logits()), chain(maxCalls-1, 1)),
 		msg(onnxModel(called(1, "If", subgraph(called(1, "f0"))), logits()), chain(3, 3)),
 		msg(onnxModel(logits()), chain(40, 2)), // which nothing calls
