@@ -17,7 +17,8 @@ const (
 type kind int
 
 const (
-	leaf kind = iota // a name, or a message whose own fields are not counted
+	uncounted kind = iota
+	leaf           // a name, or a message whose own fields are not counted
 	modelKind
 	graphKind
 	nodeKind
@@ -32,12 +33,13 @@ const (
 	sequenceKind
 	mapKind
 	shapeKind
+	kinds // how many there are
 )
 
 // schema says which fields of a message are messages or names (onnx.proto).
 // Numbers and the bytes of tensors are left out: they take no more memory than
 // they take in the file.
-var schema = map[kind]map[protowire.Number]kind{
+var schema = [kinds][32]kind{
 	modelKind:      {7: graphKind, 8: leaf, 14: leaf, 20: trainingKind, 25: functionKind, 26: leaf},
 	graphKind:      {1: nodeKind, 5: tensorKind, 11: valueKind, 12: valueKind, 13: valueKind, 14: leaf, 15: sparseKind, 16: leaf},
 	nodeKind:       {1: leaf, 2: leaf, 5: attributeKind, 9: leaf, 10: leaf},
@@ -62,8 +64,11 @@ func (c *counter) count(k kind, msg []byte, depth int) error {
 		return fmt.Errorf("want messages at most %d deep, got more", maxNested)
 	}
 	return fields(msg, func(num protowire.Number, b []byte, _ uint64) error {
-		inner, counts := schema[k][num]
-		if !counts || b == nil {
+		inner := uncounted
+		if b != nil && int(num) < len(schema[k]) {
+			inner = schema[k][num]
+		}
+		if inner == uncounted {
 			return nil
 		}
 		if c.messages++; c.messages > maxMessages {
