@@ -31,6 +31,48 @@ func TestLoadConfig(t *testing.T) {
 			"num_hidden_layers": 18, "vocab_size": 262144, "max_position_embeddings": 32768}}`,
 			Config{Architecture: "gemma3_text", Layers: 18, Heads: 4, KVHeads: 1, HeadDim: 256, Vocab: 262144, Context: 32768}},
 		{"little", "config.json", `{}`, Config{}},
+		{"gpt2", "config.json", `{"architectures": ["GPT2LMHeadModel"], "model_type": "gpt2", "n_ctx": 1024, "n_embd": 768, "n_head": 12, "n_layer": 12, "n_positions": 1024, "vocab_size": 50257}`,
+			Config{Architecture: "GPT2LMHeadModel", Layers: 12, Heads: 12, KVHeads: 12, HeadDim: 64, Vocab: 50257, Context: 1024}},
+		{"gptj", "config.json", `{"model_type": "gptj", "n_embd": 64, "n_head": 4, "n_layer": 2, "n_positions": 2048, "rotary_dim": 8}`,
+			Config{Architecture: "gptj", Layers: 2, Heads: 4, KVHeads: 4, HeadDim: 16, Context: 2048}},
+		{"codegen, of n_ctx alone", "config.json", `{"model_type": "codegen", "n_ctx": 2048}`, Config{Architecture: "codegen", Context: 2048}},
+		{"gpt_bigcode", "config.json", `{"model_type": "gpt_bigcode", "multi_query": true, "n_embd": 64, "n_head": 4, "n_layer": 2, "n_positions": 8192}`,
+			Config{Architecture: "gpt_bigcode", Layers: 2, Heads: 4, KVHeads: 1, HeadDim: 16, Context: 8192}},
+		{"mpt", "config.json", `{"model_type": "mpt", "d_model": 64, "n_heads": 4, "n_layers": 2, "max_seq_len": 2048, "attn_config": {"alibi": true, "model_type": ""}}`,
+			Config{Architecture: "mpt", Layers: 2, Heads: 4, KVHeads: 4, HeadDim: 16, Context: 2048}},
+		{"dbrx", "config.json", `{"model_type": "dbrx", "d_model": 64, "n_heads": 4, "n_layers": 2, "max_seq_len": 32768, "attn_config": {"kv_n_heads": 2, "clip_qkv": 8}}`,
+			Config{Architecture: "dbrx", Layers: 2, Heads: 4, KVHeads: 2, HeadDim: 16, Context: 32768}},
+		{"bloom", "config.json", `{"architectures": ["BloomForCausalLM"], "model_type": "bloom", "hidden_size": 64, "n_head": 4, "n_layer": 2}`,
+			Config{Architecture: "BloomForCausalLM", Layers: 2, Heads: 4, KVHeads: 4, HeadDim: 16, Unbounded: true}},
+		{"bloom with its training's length", "config.json", `{"model_type": "bloom", "n_embed": 64, "num_attention_heads": 4, "seq_length": 2048}`,
+			Config{Architecture: "bloom", Heads: 4, KVHeads: 4, HeadDim: 16, Context: 2048}},
+		{"falcon", "config.json", `{"model_type": "falcon", "alibi": false, "multi_query": true, "new_decoder_architecture": false, "num_attention_heads": 71, "num_kv_heads": 71, "hidden_size": 4544, "max_position_embeddings": 2048}`,
+			Config{Architecture: "falcon", Heads: 71, KVHeads: 1, HeadDim: 64, Context: 2048}},
+		{"falcon's second form", "config.json", `{"model_type": "falcon", "multi_query": true, "new_decoder_architecture": true, "num_attention_heads": 128, "num_kv_heads": 8, "hidden_size": 8192}`,
+			Config{Architecture: "falcon", Heads: 128, KVHeads: 8, HeadDim: 64}},
+		{"falcon with alibi", "config.json", `{"model_type": "falcon", "alibi": true, "n_head": 4, "n_layer": 2, "hidden_size": 64}`,
+			Config{Architecture: "falcon", Layers: 2, Heads: 4, KVHeads: 4, HeadDim: 16, Unbounded: true}},
+		{"gpt_neo", "config.json", `{"model_type": "gpt_neo", "hidden_size": 64, "num_heads": 4, "num_layers": 2, "max_position_embeddings": 2048}`,
+			Config{Architecture: "gpt_neo", Layers: 2, Heads: 4, KVHeads: 4, HeadDim: 16, Context: 2048}},
+		{"xglm", "config.json", `{"model_type": "xglm", "d_model": 64, "attention_heads": 4, "num_layers": 2, "max_position_embeddings": 2048}`,
+			Config{Architecture: "xglm", Layers: 2, Heads: 4, KVHeads: 4, HeadDim: 16, Context: 2048}},
+		{"qwen", "config.json", `{"model_type": "qwen", "seq_length": 8192}`, Config{Architecture: "qwen", Context: 8192}},
+		{"baichuan", "config.json", `{"model_type": "baichuan", "model_max_length": 4096}`, Config{Architecture: "baichuan", Context: 4096}},
+		{"numbers for each layer", "config.json", `{"model_type": "openelm", "num_query_heads": [12, 16], "num_kv_heads": [3, 4], "num_attention_heads": [12], "max_context_length": 2048}`,
+			Config{Architecture: "openelm", Context: 2048}},
+		{"yarn", "config.json", `{"model_type": "qwen2", "max_position_embeddings": 32768, "rope_scaling": {"factor": 4.0, "original_max_position_embeddings": 32768, "type": "yarn"}}`,
+			Config{Architecture: "qwen2", Context: 131072, Windows: []int{32768}}},
+		{"yarn that is in the context already", "config.json", `{"max_position_embeddings": 163840, "rope_parameters": {"factor": 40, "original_max_position_embeddings": 4096, "rope_type": "yarn"}}`,
+			Config{Context: 163840, Windows: []int{4096}}},
+		{"longrope", "config.json", `{"max_position_embeddings": 131072, "original_max_position_embeddings": 4096, "rope_scaling": {"type": "longrope", "short_factor": [1]}}`,
+			Config{Context: 131072, Windows: []int{4096}}},
+		{"scaling by a factor", "config.json", `{"max_position_embeddings": 16384, "rope_scaling": {"type": "linear", "factor": 4}}`, Config{Context: 16384}},
+		{"words for numbers", "config.json", `{"vocab_size": "many", "max_position_embeddings": -1, "head_dim": 1.5, "n_positions": 1024.0, "alibi": "no", "attn_config": 3, "llm_config": "x"}`,
+			Config{Context: 1024}},
+		{"a part of another name", "config.json", `{"model_type": "internvl_chat", "llm_config": {"model_type": "qwen2", "max_position_embeddings": 32768}}`,
+			Config{Architecture: "qwen2", Context: 32768}},
+		{"a part without the context", "config.json", `{"model_type": "kosmos", "vision_config": {}, "max_position_embeddings": 2048, "text_config": {"model_type": "x"}}`,
+			Config{Architecture: "x", Context: 2048}},
 		{"genai", "genai_config.json", `{"model": {"type": "llama", "context_length": 131072, "vocab_size": 128256, "bos_token_id": 1,
 			"decoder": {"num_hidden_layers": 16, "num_attention_heads": 32, "num_key_value_heads": 8, "head_size": 64, "hidden_size": 2048}}}`,
 			Config{Architecture: "llama", Layers: 16, Heads: 32, KVHeads: 8, HeadDim: 64, Vocab: 128256, Context: 131072}},
@@ -51,6 +93,73 @@ func TestLoadConfig(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, &Config{Path: filepath.Join(root, tiny, "config.json"), Architecture: "LlamaForCausalLM",
 		Layers: 2, Heads: 4, KVHeads: 2, HeadDim: 16, Vocab: 512, Context: 512}, got)
+}
+
+// What config.json does not tell, genai_config.json beside it may.
+func TestLoadConfigContextFromGenAI(t *testing.T) {
+	dir := t.TempDir()
+	put(t, filepath.Join(dir, "config.json"), `{"model_type": "some"}`)
+	put(t, filepath.Join(dir, "genai_config.json"), `{"model": {"type": "other", "context_length": 4096}}`)
+	got, err := LoadConfig([]string{dir})
+	require.NoError(t, err)
+	require.Equal(t, &Config{Path: filepath.Join(dir, "config.json"), Architecture: "some", Context: 4096}, got)
+}
+
+func TestNotCausal(t *testing.T) {
+	const want = "want a causal language model, got "
+	const encoder, both, other = ": an encoder, whose tokens see those after them", ": an encoder-decoder, whose decoder needs what its encoder gives",
+		": a model for another task, which gives no logits of words"
+	for text, want := range map[string]string{
+		`{"architectures": ["DistilBertForMaskedLM"], "model_type": "distilbert"}`:                              want + "DistilBertForMaskedLM" + encoder,
+		`{"architectures": ["SomeForMaskedLM"]}`:                                                                want + "SomeForMaskedLM" + encoder,
+		`{"architectures": ["BertModel"], "model_type": "bert"}`:                                                want + "BertModel" + encoder,
+		`{"model_type": "electra"}`:                                                                             want + "electra" + encoder,
+		`{"architectures": ["ElectraForPreTraining"], "model_type": "electra"}`:                                 want + "ElectraForPreTraining" + encoder,
+		`{"architectures": ["RobertaForCausalLM"], "model_type": "roberta"}`:                                    want + "RobertaForCausalLM" + encoder,
+		`{"architectures": ["XLNetLMHeadModel"], "model_type": "xlnet"}`:                                        want + "XLNetLMHeadModel" + encoder,
+		`{"architectures": ["BertForQuestionAnswering"], "model_type": "bert"}`:                                 want + "BertForQuestionAnswering" + encoder,
+		`{"architectures": ["LlamaForSequenceClassification"], "model_type": "llama"}`:                          want + "LlamaForSequenceClassification" + other,
+		`{"architectures": ["GPT2ForTokenClassification"], "model_type": "gpt2"}`:                               want + "GPT2ForTokenClassification" + other,
+		`{"architectures": ["T5ForConditionalGeneration"], "model_type": "t5", "is_encoder_decoder": true}`:     want + "T5ForConditionalGeneration" + both,
+		`{"architectures": ["T5ForConditionalGeneration"], "model_type": "t5"}`:                                 want + "T5ForConditionalGeneration" + both,
+		`{"architectures": ["SomeForConditionalGeneration"]}`:                                                   want + "SomeForConditionalGeneration" + both,
+		`{"architectures": ["SomeModel"], "is_encoder_decoder": true}`:                                          want + "SomeModel" + both,
+		`{"architectures": ["BartModel"], "model_type": "bart"}`:                                                want + "BartModel" + both,
+		`{"architectures": ["WhisperForConditionalGeneration"], "model_type": "whisper"}`:                       want + "WhisperForConditionalGeneration" + both,
+		`{"architectures": ["Blip2ForConditionalGeneration"], "text_config": {"model_type": "t5"}}`:             want + "Blip2ForConditionalGeneration" + both,
+		`{"architectures": ["LLaDAModelLM"], "model_type": "llada"}`:                                            want + "LLaDAModelLM: a diffusion model, whose tokens see those after them",
+		`{"architectures": ["LlamaForCausalLM"], "model_type": "llama"}`:                                        "",
+		`{"architectures": ["GPT2LMHeadModel"], "model_type": "gpt2"}`:                                          "",
+		`{"architectures": ["OpenAIGPTLMHeadModel"], "model_type": "openai-gpt"}`:                               "",
+		`{"architectures": ["ChatGLMModel"], "model_type": "chatglm"}`:                                          "",
+		`{"architectures": ["ChatGLMForConditionalGeneration"], "model_type": "chatglm"}`:                       "",
+		`{"architectures": ["BertLMHeadModel"], "model_type": "bert", "is_decoder": true}`:                      "",
+		`{"architectures": ["BartForCausalLM"], "model_type": "bart", "is_decoder": true}`:                      "",
+		`{"architectures": ["Gemma3ForConditionalGeneration"], "text_config": {"model_type": "gemma3_text"}}`:   "",
+		`{"architectures": ["Qwen2VLForConditionalGeneration"], "model_type": "qwen2_vl", "vision_config": {}}`: "",
+		`{"architectures": ["Qwen2AudioForConditionalGeneration"], "audio_config": {}, "text_config": {}}`:      "",
+		`{"architectures": ["ModernBertDecoderForCausalLM"], "model_type": "modernbert-decoder"}`:               "",
+		`{}`:                      "",
+		`{"model_type": "llama"}`: "",
+	} {
+		path := filepath.Join(t.TempDir(), "config.json")
+		put(t, path, text)
+		got, err := LoadConfig([]string{filepath.Dir(path)})
+		require.NoError(t, err)
+		require.Equal(t, want, got.NotCausal, text)
+	}
+
+	for text, want := range map[string]string{
+		`{"model": {"type": "whisper", "encoder": {"filename": "encoder.onnx"}, "decoder": {}}}`: want + "whisper" + both,
+		`{"model": {"type": "marian-ssru"}}`:                                                     want + "marian-ssru" + both,
+		`{"model": {"type": "phi3v", "vision": {}, "encoder": null}}`:                            "",
+	} {
+		path := filepath.Join(t.TempDir(), "genai_config.json")
+		put(t, path, text)
+		got, err := LoadConfig([]string{filepath.Dir(path)})
+		require.NoError(t, err)
+		require.Equal(t, want, got.NotCausal, text)
+	}
 }
 
 // The nearest folder goes first, and in it config.json.
@@ -78,7 +187,7 @@ func TestLoadConfigRefuses(t *testing.T) {
 		require.EqualError(t, err, path+": unexpected end of JSON input")
 	}
 	path := filepath.Join(t.TempDir(), "config.json")
-	put(t, path, `{"vocab_size": "many"}`)
+	put(t, path, `{"architectures": "many"}`)
 	_, err := LoadConfig([]string{filepath.Dir(path)})
 	require.ErrorContains(t, err, path+": json: cannot unmarshal string")
 

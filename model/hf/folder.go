@@ -110,10 +110,32 @@ func pick(dir, dtype string) (string, error) {
 			return files[i], nil
 		}
 	}
-	for i := range files {
-		files[i], _ = filepath.Rel(dir, files[i])
+	return "", noModel(dir, names, files)
+}
+
+// noModel says what a folder holds in place of a model of these names. Older
+// exports of optimum have parts of one: for causal models each runs by itself, for
+// encoder-decoders none does.
+func noModel(dir string, names, files []string) error {
+	shown := make([]string, len(files))
+	for i, path := range files {
+		shown[i], _ = filepath.Rel(dir, path)
 	}
-	return "", fmt.Errorf("model: want %s in %s, got %s", strings.Join(names, " or "), dir, strings.Join(files, ", "))
+	got := strings.Join(shown, ", ")
+	part := func(prefix string) int {
+		return slices.IndexFunc(files, func(f string) bool { return strings.HasPrefix(filepath.Base(f), prefix) })
+	}
+	if part("encoder_model") >= 0 && part("decoder_") >= 0 {
+		return fmt.Errorf("model: want a causal language model in %s, got the parts of an encoder-decoder: %s", dir, got)
+	}
+	for _, prefix := range []string{"decoder_model_merged", "decoder_model", "decoder_with_past_model"} {
+		for _, name := range names {
+			if i := part(prefix + strings.TrimPrefix(name, "model")); i >= 0 {
+				return fmt.Errorf("model: want %s in %s, got %s: name the one to run, --onnx %s", strings.Join(names, " or "), dir, got, files[i])
+			}
+		}
+	}
+	return fmt.Errorf("model: want %s in %s, got %s", strings.Join(names, " or "), dir, got)
 }
 
 // checkName refuses a file whose name does not say that it is of this precision.

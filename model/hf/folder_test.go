@@ -80,7 +80,9 @@ func TestLocateHere(t *testing.T) {
 
 func TestLocateRefuses(t *testing.T) {
 	dir := tree(t, "none/readme.md", "q4/model_q4.onnx", "q4/tokenizer.json", "several/onnx/a.onnx", "several/onnx/b.onnx", "several/tokenizer.json",
-		"x/y/bare/model.onnx", "t/other.json")
+		"x/y/bare/model.onnx", "t/other.json",
+		"parts/onnx/decoder_model.onnx", "parts/onnx/decoder_model_merged.onnx", "parts/onnx/decoder_model_merged_fp16.onnx", "parts/onnx/decoder_with_past_model.onnx",
+		"two/decoder_model.onnx", "two/decoder_with_past_model.onnx", "both/encoder_model.onnx", "both/decoder_model.onnx", "both/decoder_model_merged.onnx")
 	at := func(name string) string { return filepath.Join(dir, name) }
 	for _, c := range []struct{ name, path, dtype, tok, want string }{
 		{"no such path", "nowhere", "", "", "model: stat " + at("nowhere") + ": no such file or directory"},
@@ -91,6 +93,16 @@ func TestLocateRefuses(t *testing.T) {
 		{"no tokenizer", "x/y/bare", "", "", "tokenizer: want tokenizer.json in " + at("x/y/bare") + " or " + at("x/y") + ", got none"},
 		{"a tokenizer that is not there", "q4", "", "gone.json", "tokenizer: stat " + at("gone.json") + ": no such file or directory"},
 		{"a folder without tokenizer", "q4", "", "t", "tokenizer: want tokenizer.json in " + at("t") + ", got none"},
+		{"parts of a causal model", "parts", "", "", "model: want model.onnx or model_fp32.onnx in " + at("parts") +
+			", got onnx/decoder_model.onnx, onnx/decoder_model_merged.onnx, onnx/decoder_model_merged_fp16.onnx, onnx/decoder_with_past_model.onnx" +
+			": name the one to run, --onnx " + at("parts/onnx/decoder_model_merged.onnx")},
+		{"parts in fp16", "parts", "fp16", "", "model: want model_fp16.onnx in " + at("parts") +
+			", got onnx/decoder_model.onnx, onnx/decoder_model_merged.onnx, onnx/decoder_model_merged_fp16.onnx, onnx/decoder_with_past_model.onnx" +
+			": name the one to run, --onnx " + at("parts/onnx/decoder_model_merged_fp16.onnx")},
+		{"two parts", "two", "", "", "model: want model.onnx or model_fp32.onnx in " + at("two") +
+			", got decoder_model.onnx, decoder_with_past_model.onnx: name the one to run, --onnx " + at("two/decoder_model.onnx")},
+		{"an encoder-decoder", "both", "", "", "model: want a causal language model in " + at("both") +
+			", got the parts of an encoder-decoder: decoder_model.onnx, decoder_model_merged.onnx, encoder_model.onnx"},
 	} {
 		tok := c.tok
 		if tok != "" {
