@@ -40,6 +40,9 @@ func (s *session) read(path string, opts Options) error {
 	}
 	conv, err := graph.Detect(g, opts.IOMap)
 	if err == nil {
+		err = checkCausal(path, conv, opts)
+	}
+	if err == nil {
 		s.info = Info{Graph: g, Convention: conv, Form: FullLogits}
 		s.opts, s.source = opts, source{path: path}
 		err = s.sizes(opts)
@@ -79,6 +82,15 @@ func (s *session) rewrite(form graph.Form) error {
 		s.info.Form = LogProbsPast
 	}
 	return nil
+}
+
+// checkCausal refuses a graph that is not that of a causal language model.
+func checkCausal(path string, c *graph.Convention, opts Options) error {
+	found, err := graph.Examine(path, c)
+	if err == nil && found.NotCausal != nil && !opts.AllowLeak {
+		err = found.NotCausal
+	}
+	return err
 }
 
 // asItIs has the session run the graph as it is, but for caches of a window's

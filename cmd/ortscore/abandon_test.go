@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"google.golang.org/protobuf/encoding/protowire"
 )
 
 // slowModel writes tiny-gqa with a second output, for which ONNX Runtime multiplies
@@ -19,42 +18,17 @@ import (
 func slowModel(t *testing.T, dir string) {
 	t.Helper()
 	require.NoError(t, os.CopyFS(dir, os.DirFS(filepath.Join(root, "testdata", "tiny-gqa"))))
-	text := func(num protowire.Number, s string) []byte {
-		return protowire.AppendString(protowire.AppendTag(nil, num, protowire.BytesType), s)
-	}
-	add := func(graph []byte, num protowire.Number, parts ...[]byte) []byte {
-		return protowire.AppendBytes(protowire.AppendTag(graph, num, protowire.BytesType), bytes.Join(parts, nil))
-	}
-	number := func(num protowire.Number, v uint64) []byte {
-		return protowire.AppendVarint(protowire.AppendTag(nil, num, protowire.VarintType), v)
-	}
 	const int64Type, floatType, size = 7, 1, 3000
-	extra := add(nil, 5, number(1, 2), number(2, int64Type), number(7, size), number(7, size), text(8, "slow.shape"))
-	extra = add(extra, 1, text(1, "slow.shape"), text(2, "slow.0"), text(4, "ConstantOfShape"))
+	extra := protoMessage(5, protoNumber(1, 2), protoNumber(2, int64Type), protoNumber(7, size), protoNumber(7, size), protoText(8, "slow.shape"))
+	extra = append(extra, protoMessage(1, protoText(1, "slow.shape"), protoText(2, "slow.0"), protoText(4, "ConstantOfShape"))...)
 	last := "slow.0"
 	for i := range 300 {
 		next := "slow." + strings.Repeat("i", i+1)
-		extra = add(extra, 1, text(1, last), text(1, "slow.0"), text(2, next), text(4, "MatMul"))
+		extra = append(extra, protoMessage(1, protoText(1, last), protoText(1, "slow.0"), protoText(2, next), protoText(4, "MatMul"))...)
 		last = next
 	}
-	extra = add(extra, 12, text(1, last), add(nil, 2, add(nil, 1, number(1, floatType))))
-
-	path := filepath.Join(dir, "model.onnx")
-	data, err := os.ReadFile(path)
-	require.NoError(t, err)
-	var out []byte
-	for len(data) > 0 {
-		num, typ, tag := protowire.ConsumeTag(data)
-		n := protowire.ConsumeFieldValue(num, typ, data[tag:])
-		if num == 7 { // graph
-			graph, _ := protowire.ConsumeBytes(data[tag:])
-			out = add(out, 7, graph, extra)
-		} else {
-			out = append(out, data[:tag+n]...)
-		}
-		data = data[tag+n:]
-	}
-	require.NoError(t, os.WriteFile(path, out, 0o644))
+	extra = append(extra, protoMessage(12, protoText(1, last), protoMessage(2, protoMessage(1, protoNumber(1, floatType))))...)
+	require.NoError(t, extendGraph(filepath.Join(dir, "model.onnx"), extra))
 }
 
 // Ctrl+C ends a run at once while ONNX Runtime makes a session, which nothing can

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -91,11 +92,7 @@ func (t *teacher) describeModel(ui *ui) {
 	}
 	ui.fact("parameters", "%.4g million", float64(info.Graph.Params)/1e6)
 	ui.fact("vocabulary", "%d", info.Vocab)
-	context := "unknown: give --max-length"
-	if t.config.Context > 0 {
-		context = fmt.Sprintf("%d tokens", t.config.Context)
-	}
-	ui.fact("context", "%s", context)
+	ui.fact("context", "%s", t.describeContext())
 	ui.fact("gives", "%s", info.Form)
 	ui.fact("runs on", "%s", info.Provider)
 	if free, err := t.lms[0].FreeMemory(); err == nil {
@@ -103,7 +100,19 @@ func (t *teacher) describeModel(ui *ui) {
 	} else {
 		ui.fact("memory left", "unknown: %v", err)
 	}
-	ui.notes(append(info.Notes, precisionNotes(t.stored)...))
+	ui.notes(slices.Concat(info.Notes, precisionNotes(t.stored), t.lengthNotes(), t.leakNotes()))
+}
+
+func (t *teacher) describeContext() string {
+	switch tokens, err := t.maxLength(0); {
+	case err == nil && tokens == unbounded:
+		return "no bound"
+	case err == nil:
+		return fmt.Sprintf("%d tokens", tokens)
+	case t.found.MostTokens > 0:
+		return fmt.Sprintf("at most %d tokens, by the graph: give --max-length", t.found.MostTokens)
+	}
+	return "unknown: give --max-length"
 }
 
 // forward scores a short text, so that a person can see that the model speaks.

@@ -40,6 +40,8 @@ var scriptCommands = map[string]func(ts *testscript.TestScript, neg bool, args [
 	"third":     thirdScores,
 	"json":      jsonField,
 
+	"probabilities": endInProbabilities, // of onnx_test.go
+
 	// Those of script_rank_test.go.
 	"lists":     manyLists,
 	"ranked":    rankedScores,

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"runtime"
 	"slices"
 
@@ -25,6 +27,7 @@ type teacherFlags struct {
 	gpuMemory              int // MiB
 	ortLib                 string
 	ioMap                  map[string]string
+	allowLeak              bool
 }
 
 func (f *teacherFlags) add(fs *pflag.FlagSet) {
@@ -43,6 +46,7 @@ func (f *teacherFlags) add(fs *pflag.FlagSet) {
 	fs.StringVar(&f.ortLib, "ort-lib", "", "the ONNX Runtime library, a `file` or its folder")
 	fs.StringToStringVar(&f.ioMap, "io-map", nil, "names of a graph's own, as `role=name`,... for input_ids, attention_mask, position_ids, logits")
 	fs.Lookup("io-map").DefValue = "" // help would show []
+	fs.BoolVar(&f.allowLeak, "allow-leak", false, "run a model that is no causal language model: its tokens may see those after them")
 }
 
 // teacher is an open model with its tokenizer.
@@ -54,7 +58,8 @@ type teacher struct {
 	lms       []*ort.LM     // one for each device and replica, none until start
 	decoders  []ort.Decoder // none until startDecoder
 	info      ort.Info      // of each of them
-	stored    string        // what its matrices of weights are stored in: fp32, int8 ... or unknownPrecision
+	found     graph.Findings
+	stored    string // what its matrices of weights are stored in: fp32, int8 ... or unknownPrecision
 	flags     *teacherFlags
 }
 
@@ -71,6 +76,9 @@ func (f *teacherFlags) open() (*teacher, error) {
 	if err != nil {
 		return nil, err
 	}
+	if config.NotCausal != "" && !f.allowLeak {
+		return nil, leakHint(&graph.NotCausalError{Reason: config.Path + ": architectures: " + config.NotCausal})
+	}
 	tok, err := hf.LoadTokenizer(files.Tokenizer)
 	if err != nil {
 		return nil, err
@@ -79,17 +87,36 @@ func (f *teacherFlags) open() (*teacher, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &teacher{files: files, config: config, tokenizer: tok, settings: settings, stored: storedIn(files.Model), flags: f}, nil
+	t := &teacher{files: files, config: config, tokenizer: tok, settings: settings, stored: unknownPrecision, flags: f}
+	t.look()
+	return t, nil
 }
 
-// storedIn returns the precision of the model at path. What is wrong with a model
-// that cannot be read is said when it is opened.
-func storedIn(path string) string {
-	g, err := graph.Read(path)
-	if err != nil || g.Precision == "" {
-		return unknownPrecision
+// look reads the model's graph. What is wrong with one that cannot be read is said
+// when it is opened.
+func (t *teacher) look() {
+	g, err := graph.Read(t.files.Model)
+	if err != nil {
+		return
 	}
-	return g.Precision
+	t.stored = cmp.Or(g.Precision, unknownPrecision)
+	c, err := graph.Detect(g, t.flags.ioMap)
+	if err != nil {
+		return
+	}
+	if found, err := graph.Examine(t.files.Model, c); err == nil {
+		t.found = *found
+	}
+}
+
+// leakHint adds the way out to an error that says that a model is not causal.
+func leakHint(err error) error {
+	var static *graph.NotCausalError
+	var tried *ort.NotCausalError
+	if !errors.As(err, &static) && !errors.As(err, &tried) {
+		return err
+	}
+	return withHint(err, "take a causal language model; --allow-leak runs this one all the same")
 }
 
 // name is the model's, for an output's name.
@@ -103,7 +130,31 @@ func (t *teacher) models() int { return len(t.lms) + len(t.decoders) }
 
 // notes are what a person should know of an open teacher.
 func (t *teacher) notes() []string {
-	return slices.Concat(t.info.Notes, t.settings.Notes, precisionNotes(t.stored))
+	return slices.Concat(t.info.Notes, t.settings.Notes, precisionNotes(t.stored), t.lengthNotes(), t.leakNotes())
+}
+
+// lengthNotes say where the longest text is another than config.json tells.
+func (t *teacher) lengthNotes() []string {
+	context, most := t.config.Context, t.found.MostTokens
+	switch {
+	case context > 0 && most > 0 && most < context:
+		return []string{fmt.Sprintf("%s gives a context of %s tokens, and the graph has positions for %s, which no text is longer than",
+			t.config.Path, thousands(context), thousands(most))}
+	case t.config.Unbounded && most == 0:
+		return []string{"the model has no positions that bound a text's length: --max-length bounds it"}
+	}
+	return nil
+}
+
+// leakNotes say with what --allow-leak puts up.
+func (t *teacher) leakNotes() (notes []string) {
+	if t.config.NotCausal != "" {
+		notes = append(notes, t.config.Path+": architectures: "+t.config.NotCausal)
+	}
+	if t.found.NotCausal != nil {
+		notes = append(notes, t.files.Model+": "+t.found.NotCausal.Reason)
+	}
+	return notes
 }
 
 func (f *teacherFlags) loadLibrary() (*ort.Library, error) {
@@ -148,15 +199,16 @@ func (t *teacher) load(open func(path string, opts ort.Options) (ort.Info, error
 		return err
 	}
 	opts := ort.Options{
-		Provider: t.flags.ep,
-		Threads:  t.flags.threads,
-		IOMap:    t.flags.ioMap,
-		Graph:    t.flags.graph,
-		KVHeads:  t.config.KVHeads,
-		HeadDim:  t.config.HeadDim,
-		Vocab:    t.config.Vocab,
-		Context:  t.config.Context,
-		Windows:  t.config.Windows,
+		Provider:  t.flags.ep,
+		Threads:   t.flags.threads,
+		IOMap:     t.flags.ioMap,
+		Graph:     t.flags.graph,
+		AllowLeak: t.flags.allowLeak,
+		KVHeads:   t.config.KVHeads,
+		HeadDim:   t.config.HeadDim,
+		Vocab:     t.config.Vocab,
+		Context:   t.context(),
+		Windows:   t.config.Windows,
 
 		MemoryLimit: int64(t.flags.gpuMemory) << 20,
 	}
@@ -173,7 +225,7 @@ func (t *teacher) load(open func(path string, opts ort.Options) (ort.Info, error
 				err = t.checkVocab(info.Vocab)
 			}
 			if err != nil {
-				return err
+				return leakHint(err)
 			}
 			// What one copy runs on, all do.
 			t.info, opts.Provider = info, info.Provider
@@ -199,16 +251,36 @@ func (t *teacher) checkVocab(vocab int) error {
 		"--tokenizer names another")
 }
 
+// context returns the tokens that a text may have by config.json and the graph, 0
+// where neither tells.
+func (t *teacher) context() int {
+	context, most := t.config.Context, t.found.MostTokens
+	if context > 0 && most > 0 {
+		return min(context, most)
+	}
+	return max(context, most)
+}
+
+// unbounded is the length of the longest sequence where nothing bounds it.
+const unbounded = math.MaxInt32
+
 // maxLength settles the longest sequence from the flag and the model's context.
 func (t *teacher) maxLength(flag int) (int, error) {
-	context := t.config.Context
+	context, most := t.config.Context, t.found.MostTokens
+	if t.config.Unbounded {
+		context = unbounded
+	}
 	switch {
 	case flag == 0 && context == 0:
 		return 0, fmt.Errorf("want --max-length, since no config.json gives the model's context, got none")
+	case flag == 0 && most > 0:
+		return min(context, most), nil
 	case flag == 0:
 		return context, nil
 	case context > 0 && flag > context:
 		return 0, fmt.Errorf("--max-length: want at most the model's context of %d tokens, got %d", context, flag)
+	case most > 0 && flag > most:
+		return 0, fmt.Errorf("--max-length: want at most the %d tokens for which the graph has positions, got %d", most, flag)
 	}
 	return flag, nil
 }

@@ -51,6 +51,9 @@ func Detect(m *Model, ioMap map[string]string) (*Convention, error) {
 	if err := d.useMap(m, ioMap); err != nil {
 		return nil, err
 	}
+	if err := checkInputs(m.Inputs, d.roles); err != nil {
+		return nil, err
+	}
 	var rest []Tensor
 	for _, t := range m.Inputs {
 		if !d.take(t) {

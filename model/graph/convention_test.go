@@ -112,7 +112,7 @@ func TestDetectRefuses(t *testing.T) {
 		{"an unknown input", decoder("", full, inputIDs, ids("token_type_ids", Int64)), nil, unknown + "token_type_ids int64 [?, ?]"},
 		{"several unknown inputs", decoder("", full, inputIDs, tens("pixel_values", Float32, -1, 3, 224, 224), tens("cache_position", Int64, -1)), nil,
 			unknown + "cache_position int64 [?], pixel_values fp32 [?, 3, 224, 224]"},
-		{"an encoder's states", decoder("", full, inputIDs, tens("encoder_hidden_states", Float32, -1, -1, 64)), nil, unknown + "encoder_hidden_states fp32 [?, ?, 64]"},
+		{"an encoder's states", decoder("", full, inputIDs, tens("encoder_hidden_states", Float32, -1, -1, 64)), nil, "inputs: want those of a causal language model, got encoder_hidden_states: this is the decoder of an encoder-decoder, which needs what its encoder gives"},
 		{"token types alone", decoder("", full, ids("token_type_ids", Int64), ids("mask", Int64)), nil, unknown + "token_type_ids int64 [?, ?]"},
 		{"embeddings in place of ids", decoder("", full, tens("inputs_embeds", Float32, -1, -1, 64), ids("attention_mask", Int64)), nil, unknown + "inputs_embeds fp32 [?, ?, 64]"},
 		{"a float mask of rank 4", decoder("", full, inputIDs, tens("attention_mask", Float32, -1, 1, -1, -1)), nil, unknown + "attention_mask fp32 [?, 1, ?, ?]"},

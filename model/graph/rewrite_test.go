@@ -333,5 +333,6 @@ func FuzzRewrite(f *testing.F) {
 			return
 		}
 		tryRewrite(t, data, c)
+		_, _ = examine(data, c)
 	})
 }
