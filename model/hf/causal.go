@@ -39,7 +39,7 @@ var task = regexp.MustCompile(`For([A-Z][A-Za-z]*)$`)
 // notCausal says what a model is in place of a causal language model, "" where it
 // may be one.
 func (f *configFile) notCausal() string {
-	text := f.text()
+	text := f.text
 	types := []string{f.ModelType, text.ModelType}
 	is := func(families []string) bool {
 		return slices.ContainsFunc(types, func(t string) bool { return slices.Contains(families, t) })
@@ -90,7 +90,7 @@ func (f *configFile) otherTask(names []string) string {
 			return isEncoder
 		case m[1] != "ConditionalGeneration":
 			return "a model for another task, which gives no logits of words"
-		case f.text() == f && len(f.Vision) == 0 && len(f.Audio) == 0 && f.ModelType != "chatglm":
+		case f.text == f && len(f.Vision) == 0 && len(f.Audio) == 0 && f.ModelType != "chatglm":
 			return isEncoderDecoder
 		}
 	}

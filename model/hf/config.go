@@ -87,10 +87,11 @@ type configFile struct {
 	Vision json.RawMessage `json:"vision_config"`
 	Audio  json.RawMessage `json:"audio_config"`
 	// Multimodal models keep the decoder's numbers here.
-	Text     *configFile        `json:"text_config"`
-	LLM      maybe[*configFile] `json:"llm_config"`
-	Language maybe[*configFile] `json:"language_config"`
-	Thinker  maybe[*configFile] `json:"thinker_config"`
+	Text     json.RawMessage `json:"text_config"`
+	LLM      json.RawMessage `json:"llm_config"`
+	Language json.RawMessage `json:"language_config"`
+	Thinker  json.RawMessage `json:"thinker_config"`
+	text     *configFile     // the one that was found, itself where there is none
 }
 
 type attentionConfig struct {
@@ -202,6 +203,7 @@ func parseConfig(data []byte, name string) (*Config, error) {
 	if err := json.Unmarshal(data, &f); err != nil {
 		return nil, err
 	}
+	f.findText()
 	c := f.config()
 	c.NotCausal = f.notCausal()
 	return c, nil
@@ -213,17 +215,30 @@ func (f *genaiFile) config() *Config {
 		HeadDim: int(d.HeadDim), Vocab: int(m.Vocab), Context: int(m.Context), NotCausal: f.notCausal()}
 }
 
-// text returns the part of the file that is the language model's.
-func (f *configFile) text() *configFile {
-	if part := cmp.Or(f.Text, f.LLM.value, f.Language.value, f.Thinker.value); part != nil {
-		return part.text()
+// maxParts bounds the parts inside one another: each is read by itself.
+const maxParts = 4
+
+// findText finds the part of the file that is the language model's.
+func (f *configFile) findText() {
+	f.text = f
+	for range maxParts {
+		var part *configFile
+		for _, raw := range []json.RawMessage{f.text.Text, f.text.LLM, f.text.Language, f.text.Thinker} {
+			var p maybe[*configFile]
+			if _ = p.UnmarshalJSON(raw); part == nil {
+				part = p.value
+			}
+		}
+		if part == nil {
+			return
+		}
+		f.text = part
 	}
-	return f
 }
 
 func (f *configFile) config() *Config {
 	top := f
-	f = f.text()
+	f = f.text
 	c := &Config{
 		Architecture: f.ModelType,
 		Layers:       int(cmp.Or(f.Layers, f.NLayer, f.NLayers, f.NumLayers)),

@@ -3,7 +3,9 @@ package hf
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -70,6 +72,8 @@ func TestLoadConfig(t *testing.T) {
 		{"words for numbers", "config.json", `{"vocab_size": "many", "max_position_embeddings": -1, "head_dim": 1.5, "n_positions": 1024.0, "alibi": "no", "attn_config": 3, "llm_config": "x"}`,
 			Config{Context: 1024}},
 		{"a part of another name", "config.json", `{"model_type": "internvl_chat", "llm_config": {"model_type": "qwen2", "max_position_embeddings": 32768}}`,
+			Config{Architecture: "qwen2", Context: 32768}},
+		{"a part of a part", "config.json", `{"thinker_config": {"text_config": {"model_type": "qwen2", "max_position_embeddings": 32768}}}`,
 			Config{Architecture: "qwen2", Context: 32768}},
 		{"a part without the context", "config.json", `{"model_type": "kosmos", "vision_config": {}, "max_position_embeddings": 2048, "text_config": {"model_type": "x"}}`,
 			Config{Architecture: "x", Context: 2048}},
@@ -160,6 +164,17 @@ func TestNotCausal(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, want, got.NotCausal, text)
 	}
+}
+
+// Parts inside one another are read in time that their number does not square.
+func TestLoadConfigBomb(t *testing.T) {
+	const depth = 9000 // encoding/json itself ends at 10,000
+	path := filepath.Join(t.TempDir(), "config.json")
+	put(t, path, strings.Repeat(`{"llm_config":`, depth)+`"`+strings.Repeat("x", 8<<20)+`"`+strings.Repeat("}", depth))
+	start := time.Now()
+	_, err := LoadConfig([]string{filepath.Dir(path)})
+	require.NoError(t, err)
+	require.Less(t, time.Since(start), 10*time.Second)
 }
 
 // The nearest folder goes first, and in it config.json.
