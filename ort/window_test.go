@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/ortscore/ortscore/model"
+	"github.com/ortscore/ortscore/model/graph"
 )
 
 // setting is an integer attribute that a test gives every GroupQueryAttention.
@@ -121,4 +122,20 @@ func TestCacheOfTheWindowsSize(t *testing.T) {
 			require.NoError(t, d.Close())
 		}
 	}
+}
+
+// A graph whose attention is told to look ahead is refused, in every form.
+func TestAttentionThatLooksAhead(t *testing.T) {
+	needLibrary(t)
+	path := withAttention(t, setting{"causal", 0})
+	for _, g := range []Graph{AutoGraph, FullGraph} {
+		_, err := Open(context.Background(), path, Options{Graph: g})
+		var leak *graph.NotCausalError
+		require.ErrorAs(t, err, &leak)
+		_, err = OpenDecoder(context.Background(), path, Options{Graph: g})
+		require.ErrorAs(t, err, &leak)
+	}
+	lm, err := Open(context.Background(), path, Options{AllowLeak: true})
+	require.NoError(t, err)
+	require.NoError(t, lm.Close())
 }
