@@ -125,6 +125,7 @@ func TestGraphsThatLookAhead(t *testing.T) {
 
 			lm := openBatchwide(t, name, Options{Graph: g, AllowLeak: true})
 			require.Greater(t, lm.Info().Trial.Later, 0.1)
+			require.True(t, anyContains(lm.Info().Notes, "later tokens change the logits of earlier ones by"), "%q", lm.Info().Notes)
 		}
 	}
 }

@@ -171,8 +171,10 @@ func (lm *LM) tryMixing(ctx context.Context, l trialLengths) error {
 		}
 		return lm.judgeQuantized(alone, shortAlone, equal[1])
 	}
-	if t.Later > lm.changeLimit(alone.values) && !lm.opts.AllowLeak {
-		return &NotCausalError{t.Later}
+	if t.Later > lm.changeLimit(alone.values) {
+		if err := lm.leaks(); err != nil {
+			return err
+		}
 	}
 	together, err := lm.look(ctx, [][]int32{long, middle, short}, [][]int{nil, middleAt, shortAt})
 	if err != nil {
@@ -213,8 +215,20 @@ func (lm *LM) judgeQuantized(alone, short, equal *glance) error {
 	t := &lm.info.Trial
 	t.Equal = alone.changeOrInf(equal)
 	later, neighbours := alone.typicalChange(short), alone.typicalChange(equal)
-	if t.Later > float32Part*spread(alone.values) && later > quantizedLater*neighbours && !lm.opts.AllowLeak {
-		return &NotCausalError{t.Later}
+	if t.Later > float32Part*spread(alone.values) && later > quantizedLater*neighbours {
+		return lm.leaks()
+	}
+	return nil
+}
+
+// leaks is an error, or a note where a graph may leak.
+func (lm *LM) leaks() error {
+	err := &NotCausalError{lm.info.Trial.Later}
+	if !lm.opts.AllowLeak {
+		return err
+	}
+	if note := err.Error(); !slices.Contains(lm.info.Notes, note) {
+		lm.info.Notes = append(lm.info.Notes, note)
 	}
 	return nil
 }

@@ -1,8 +1,8 @@
 """The tiny model where a sequence's numbers depend on more than itself: testdata/batchwide/.
 
 Windows and positions that are counted in columns, one scale of a quantization for the whole batch,
-factors chosen by the width of the mask, padding that counts, and tokens that see what follows them. tiny.py writes them
-with the other fixtures.
+factors chosen by the width of the mask, padding that counts, and tokens that see what follows them.
+tiny.py writes them with the other fixtures.
 """
 
 from __future__ import annotations
