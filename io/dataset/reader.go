@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"io"
 	"os"
 
@@ -26,15 +27,44 @@ type Reader struct {
 	kind    string // "gzip" or "zstd", "" for plain text
 	lines   *bufio.Reader
 	closers []func() error
-	line    int    // lines read so far
-	buf     []byte // the line being read
-	maxLine int    // MaxLine, less in tests
-	final   error  // what every further Next gives
+	line    int          // lines read so far
+	hash    maphash.Hash // of all bytes of these
+	buf     []byte       // the line being read
+	maxLine int          // MaxLine, less in tests
+	final   error        // what every further Next gives
 }
 
 // NewReader reads the lines of r as they are; name is the file in messages.
 func NewReader(name string, r io.Reader) *Reader {
-	return &Reader{name: name, lines: bufio.NewReaderSize(r, readSize), maxLine: MaxLine}
+	in := &Reader{name: name, lines: bufio.NewReaderSize(r, readSize), maxLine: MaxLine}
+	in.hash.SetSeed(contentSeed)
+	return in
+}
+
+// Content tells what a Reader has read: two that have read the same bytes have the
+// same Content. It has no meaning in another process.
+type Content struct {
+	Lines int // blank ones included
+	sum   uint64
+}
+
+var contentSeed = maphash.MakeSeed()
+
+// Content returns what was read so far.
+func (r *Reader) Content() Content { return Content{r.line, r.hash.Sum64()} }
+
+// ErrChanged is in the chain of Changed's error.
+var ErrChanged = errors.New("the file has changed since it was checked")
+
+// Changed returns an error where what was read is not what was read before.
+func (r *Reader) Changed(before Content) error {
+	switch now := r.Content(); {
+	case now == before:
+		return nil
+	case now.Lines != before.Lines:
+		return fmt.Errorf("%s: %w: want %d lines, got %d", r.name, ErrChanged, before.Lines, now.Lines)
+	}
+	return fmt.Errorf("%s: %w: want the same %d lines, got others", r.name, ErrChanged, before.Lines)
 }
 
 // Open reads a .json or .jsonl file, one object a line in both, as it is or
@@ -127,6 +157,7 @@ func (r *Reader) readLine() (line []byte, tooLong bool) {
 	started := false
 	for {
 		chunk, err := r.lines.ReadSlice('\n')
+		_, _ = r.hash.Write(chunk) // which never fails
 		started = started || len(chunk) > 0
 		if len(r.buf)+len(chunk) > r.maxLine+len("\r\n") {
 			tooLong = true
