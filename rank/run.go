@@ -27,6 +27,7 @@ type Job struct {
 	Passes           int // through all windows
 	Scores           Kind
 	Relabel          bool // the first passage becomes pos, the others neg
+	DropScores       bool // remove the score fields of ortscore nll
 	EqualScores      bool // for rows without a ranking, which keep their labels; else they are rejected
 	SkipBad          bool // reject bad rows; else they end the run
 	Limit            int  // rows of a file that are ranked; 0 for all
@@ -89,14 +90,14 @@ type row struct {
 	example  *Example
 	prepared *Prepared
 	rankings []*ranking   // [Permutations]
-	cut      map[int]bool // passages that were not shown whole
+	cut      map[int]bool // distinct passages that were not shown whole
 	bad      *dataset.Error
 }
 
 // ranking is one of a row's rankings.
 type ranking struct {
 	row     *row
-	shown   []int
+	shown   []int // distinct passages, in the order of the first prompt
 	sort    *Sort
 	next    *List     // the prompt of the next window, once it is made
 	read    []Reading // of its windows
@@ -167,12 +168,7 @@ func (j *Job) fit(r *row) error {
 // ranking leaves the whole without: the order shown is not the teacher's.
 func (k *ranking) apply(r Reading) {
 	k.read = append(k.read, r)
-	switch {
-	case r.Err != nil:
-		k.failure = r.Err.Error()
-	case r.Repairs.Refusal > 0:
-		k.failure = "want a ranking, got " + abridged(r.Text)
-	default:
+	if k.failure = r.failure(); k.failure == "" {
 		k.sort.Apply(r.Order, r.Confidence)
 	}
 }

@@ -45,10 +45,34 @@ type Local struct {
 	First   int      // the first identifier
 	// Opening is a think tag that the prompt leaves open, and the answer goes on in.
 	Opening string
+
+	// Failures, if set, ends the run where nothing comes of it.
+	Failures *Failures
 }
 
-// Rank implements Teacher.
+// Rank implements Teacher. While free text is on trial, it is a few lists at once.
 func (l *Local) Rank(ctx context.Context, lists []List) ([]Reading, error) {
+	var readings []Reading
+	for len(readings) < len(lists) {
+		part := lists[len(readings):]
+		if n := l.Failures.trial(); l.Grammar == nil && n > 0 {
+			part = part[:min(n, len(part))]
+		}
+		read, err := l.rank(ctx, part)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range read {
+			if err := l.Failures.add(r); err != nil {
+				return nil, err
+			}
+		}
+		readings = append(readings, read...)
+	}
+	return readings, nil
+}
+
+func (l *Local) rank(ctx context.Context, lists []List) ([]Reading, error) {
 	prompts := make([]model.Prompt, len(lists))
 	for i, list := range lists {
 		prompts[i] = model.Prompt{Tokens: list.Tokens, MaxNew: l.MaxNew, Seed: l.seed(list)}
@@ -131,6 +155,9 @@ type Remote struct {
 	// OnReply, if set, is called after each Rank with the tokens that the endpoint
 	// counted.
 	OnReply func(replies []openai.Reply)
+
+	// Failures, if set, ends the run where nothing comes of it.
+	Failures *Failures
 }
 
 // Rank implements Teacher.
@@ -139,16 +166,16 @@ func (r *Remote) Rank(ctx context.Context, lists []List) ([]Reading, error) {
 	for i, list := range lists {
 		prompts[i] = list.Text
 	}
-	replies, err := r.Client.Complete(ctx, prompts)
+	readings := make([]Reading, len(lists))
+	replies, err := r.Client.Complete(ctx, prompts, func(i int, reply openai.Reply) error {
+		readings[i] = r.read(lists[i], reply)
+		return r.Failures.add(readings[i])
+	})
 	if err != nil {
 		return nil, err
 	}
 	if r.OnReply != nil {
 		r.OnReply(replies)
-	}
-	readings := make([]Reading, len(lists))
-	for i, reply := range replies {
-		readings[i] = r.read(lists[i], reply)
 	}
 	return readings, nil
 }
@@ -157,7 +184,7 @@ func (r *Remote) read(list List, reply openai.Reply) Reading {
 	if reply.Err != nil { // it said nothing that could be repaired
 		return Reading{Err: reply.Err, Mass: 1}
 	}
-	out := Reading{Ranking: Parse(reply.Text, list.N, r.First), Mass: 1, Text: reply.Text, Full: reply.CompletionTokens}
+	out := Reading{Ranking: Parse(reply.Text, list.N, r.First), Mass: 1, Text: r.Client.Hide(reply.Text), Full: reply.CompletionTokens}
 	if strings.TrimSpace(reply.Text) == "" && reply.Finish != "" {
 		out.Err = errors.New("want an answer, got none: " + reply.Finish)
 	}

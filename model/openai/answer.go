@@ -1,19 +1,37 @@
 package openai
 
 import (
+	"cmp"
 	"encoding/json"
+	"math"
 	"net/http"
 	"strconv"
 	"strings"
 )
 
 type completion struct {
-	Choices []choice `json:"choices"`
-	Usage   struct {
-		PromptTokens     int `json:"prompt_tokens"`
-		CompletionTokens int `json:"completion_tokens"`
-	} `json:"usage"`
-	Error json.RawMessage `json:"error"`
+	Choices []choice        `json:"choices"`
+	Usage   usage           `json:"usage"`
+	Error   json.RawMessage `json:"error"`
+}
+
+// usage is what the endpoint counted. No answer is lost for it: a gateway may
+// write 12.0 or null, and what cannot be read is 0.
+type usage struct{ prompt, completion int }
+
+func (u *usage) UnmarshalJSON(b []byte) error {
+	var fields map[string]any
+	if json.Unmarshal(b, &fields) == nil {
+		u.prompt, u.completion = tokens(fields["prompt_tokens"]), tokens(fields["completion_tokens"])
+	}
+	return nil
+}
+
+func tokens(v any) int {
+	if n, ok := v.(float64); ok && n >= 0 && n <= math.MaxInt32 {
+		return int(math.Round(n))
+	}
+	return 0
 }
 
 type choice struct {
@@ -65,8 +83,8 @@ func (c *Client) read(resp *response) (Reply, *Error) {
 	}
 	reply := Reply{
 		Finish:           "no choices",
-		PromptTokens:     got.Usage.PromptTokens,
-		CompletionTokens: got.Usage.CompletionTokens,
+		PromptTokens:     got.Usage.prompt,
+		CompletionTokens: got.Usage.completion,
 	}
 	if len(got.Choices) > 0 {
 		reply.Text, reply.Finish = got.Choices[0].read()
@@ -99,8 +117,8 @@ type refusal struct{ message, code, kind, param string }
 
 // readRefusal reads an error body: {"error": {"message", "type", "param",
 // "code"}} by OpenAI, the same unwrapped by older vLLM, {"error": "..."} by
-// Ollama, {"detail": "..."} by FastAPI; code may be a number. Anything else is
-// its own message.
+// Ollama, {"detail": "..."} by FastAPI; code may be a number. OpenRouter has the
+// body of the server behind it in metadata.raw. Anything else is its own message.
 func readRefusal(body []byte) refusal {
 	var top any
 	if json.Unmarshal(body, &top) != nil {
@@ -124,6 +142,13 @@ func readRefusal(body []byte) refusal {
 		_ = enc.Encode(top) // it came from JSON
 		said.message = b.String()
 	}
+	if metadata, ok := fields["metadata"].(map[string]any); ok {
+		if raw := word(metadata["raw"]); raw != "" {
+			behind := readRefusal([]byte(raw))
+			said.message += ": " + behind.message
+			said.kind, said.param = cmp.Or(said.kind, behind.kind), cmp.Or(said.param, behind.param)
+		}
+	}
 	return said
 }
 
@@ -145,9 +170,18 @@ func (r refusal) status() int {
 	return http.StatusInternalServerError
 }
 
-// wantsNewName says whether max_tokens was refused for max_completion_tokens.
-func (r refusal) wantsNewName() bool {
-	return r.code == "unsupported_parameter" && r.param == "max_tokens" || strings.Contains(r.message, "max_completion_tokens")
+// unwanted says what a refusal asks to be left out of a request. Where it has no
+// name for that, as gateways have none, its message tells, but not once requests
+// with a temperature have been answered: then it may quote a prompt.
+func (c *Client) unwanted(status int, r refusal) (f form) {
+	if status != http.StatusBadRequest && status != http.StatusUnprocessableEntity {
+		return form{}
+	}
+	f.renamed = r.code == "unsupported_parameter" && r.param == "max_tokens" || strings.Contains(r.message, "max_completion_tokens")
+	f.renamed = f.renamed && !c.opts.Extra.limits()
+	f.unheated = r.param == "temperature" || !c.heated.Load() && strings.Contains(strings.ToLower(r.message), "temperature")
+	f.unheated = f.unheated && !c.opts.Extra.Has("temperature")
+	return f
 }
 
 // filtered says whether the prompt was refused for what it says: by OpenAI and

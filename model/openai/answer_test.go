@@ -16,19 +16,24 @@ func TestRepliesAreRead(t *testing.T) {
 		`{"choices": [{"message": {"content": "a"}}], "error": null, "usage": {"prompt_tokens": 9}}`: {Text: "a", PromptTokens: 9},
 		`{"choices": [{"message": {"content": ""}, "finish_reason": "stop"}]}`:                       {Finish: "stop"},
 		`{"choices": []}`: {Finish: "no choices"},
-		`{"choices": [{"message": {"content": null}, "finish_reason": "stop"}]}`:                                                                                             {Finish: "no content"},
-		`{"choices": [{"message": {}}]}`:                                                                                                                                     {Finish: "no content"},
-		`{"choices": [{"message": null}]}`:                                                                                                                                   {Finish: "no content"},
-		`{"choices": [{"message": {"content": null}, "finish_reason": "content_filter"}]}`:                                                                                   {Finish: "content_filter"},
-		`{"choices": [{"message": {"content": null}, "finish_reason": "tool_calls"}]}`:                                                                                       {Finish: "tool_calls"},
-		`{"choices": [{"message": {"content": null, "refusal": "I can't"}, "finish_reason": "stop"}]}`:                                                                       {Finish: "refusal"},
-		`{"choices": [{"message": {"content": "[1] > [0]", "refusal": null}, "finish_reason": "stop"}]}`:                                                                     {Text: "[1] > [0]", Finish: "stop"},
-		`{"choices": [{"message": {"content": "a"}, "finish_reason": "st\u001b[31mop\n"}]}`:                                                                                  {Text: "a", Finish: "st [31mop"},
+		`{"choices": [{"message": {"content": "a"}}], "usage": {"prompt_tokens": 12.0, "completion_tokens": 3.4e0, "cost": 0.1}}`: {Text: "a", PromptTokens: 12, CompletionTokens: 3},
+		`{"choices": [{"message": {"content": "a"}}], "usage": {"prompt_tokens": 11.6, "completion_tokens": null}}`:               {Text: "a", PromptTokens: 12},
+		`{"choices": [{"message": {"content": "a"}}], "usage": {"prompt_tokens": -1, "completion_tokens": 1e300}}`:                {Text: "a"},
+		`{"choices": [{"message": {"content": "a"}}], "usage": {"prompt_tokens": "12", "completion_tokens": [1]}}`:                {Text: "a"},
+		`{"choices": [{"message": {"content": "a"}}], "usage": []}`:                                                               {Text: "a"},
+		`{"choices": [{"message": {"content": null}, "finish_reason": "stop"}]}`:                                                  {Finish: "no content"},
+		`{"choices": [{"message": {}}]}`:                                                                 {Finish: "no content"},
+		`{"choices": [{"message": null}]}`:                                                               {Finish: "no content"},
+		`{"choices": [{"message": {"content": null}, "finish_reason": "content_filter"}]}`:               {Finish: "content_filter"},
+		`{"choices": [{"message": {"content": null}, "finish_reason": "tool_calls"}]}`:                   {Finish: "tool_calls"},
+		`{"choices": [{"message": {"content": null, "refusal": "I can't"}, "finish_reason": "stop"}]}`:   {Finish: "refusal"},
+		`{"choices": [{"message": {"content": "[1] > [0]", "refusal": null}, "finish_reason": "stop"}]}`: {Text: "[1] > [0]", Finish: "stop"},
+		`{"choices": [{"message": {"content": "a"}, "finish_reason": "st\u001b[31mop\n"}]}`:              {Text: "a", Finish: "st [31mop"},
 		`{"choices": [{"message": {"content": [{"type": "thinking", "thinking": [{"text": "hm"}]}, {"type": "text", "text": "[1]"}, {"type": "text", "text": " > [0]"}]}}]}`: {Text: "[1] > [0]"},
 	} {
 		s := newServer(t, func(w http.ResponseWriter, _ *http.Request, _ string, _ int) { _, _ = w.Write([]byte(body)) })
 		c, _ := newClient(t, s.options())
-		replies, err := c.Complete(t.Context(), []string{"x"})
+		replies, err := c.Complete(t.Context(), []string{"x"}, nil)
 		require.NoError(t, err, body)
 		require.Equal(t, []Reply{want}, replies, body)
 	}
@@ -77,12 +82,12 @@ func TestRefusalsHoldForWhatTheyShould(t *testing.T) {
 			c, waits := newClient(t, opts)
 			want := r.before
 			if answered {
-				_, err := c.Complete(t.Context(), []string{"fine"})
+				_, err := c.Complete(t.Context(), []string{"fine"}, nil)
 				require.NoError(t, err)
 				want = r.after
 			}
 			name := fmt.Sprint(i, answered)
-			replies, err := c.Complete(t.Context(), []string{"odd", "fine"})
+			replies, err := c.Complete(t.Context(), []string{"odd", "fine"}, nil)
 			require.ErrorContains(t, replies[0].Err, "want an answer, got "+r.says, name)
 			if want == everyPrompt {
 				require.Equal(t, replies[0].Err, err, name)
@@ -108,7 +113,7 @@ func TestFilteredPromptsAreAnswersWithoutText(t *testing.T) {
 			_, _ = w.Write([]byte(body))
 		})
 		c, _ := newClient(t, s.options())
-		replies, err := c.Complete(t.Context(), []string{"x"})
+		replies, err := c.Complete(t.Context(), []string{"x"}, nil)
 		require.NoError(t, err)
 		require.Equal(t, []Reply{{Finish: "content_filter"}}, replies)
 	}

@@ -12,9 +12,7 @@ import (
 	"fmt"
 	"math"
 	"net/http"
-	"net/url"
 	"slices"
-	"strings"
 	"sync/atomic"
 	"time"
 )
@@ -22,7 +20,7 @@ import (
 // Options say whom to ask and how. Every number is meant as it stands: there
 // are no defaults here.
 type Options struct {
-	BaseURL string // what stands before /chat/completions, as http://127.0.0.1:8000/v1
+	BaseURL string // what stands before /chat/completions, as http://127.0.0.1:8000/v1; a query stays behind it
 	Model   string // the model's name at the endpoint
 	Key     Key    // the zero Key where the endpoint wants none
 
@@ -36,27 +34,36 @@ type Options struct {
 	// MaxTokens bounds the tokens written, 1 or more. It is sent as max_tokens;
 	// once the endpoint has refused that name, as max_completion_tokens.
 	MaxTokens   int
-	Temperature float64  // 0 or more; always sent
+	Temperature float64  // 0 or more; sent unless the endpoint refuses it
 	TopP        float64  // in (0, 1]; 0 is not sent
 	Stop        []string // not sent where empty
 	Seed        *int64   // not sent where nil
+	Extra       Extra    // goes into every request, in place of the above where it has the same field
+
+	// OnNote, if set, is called with what a person should know of the answers, each
+	// once. It may be called by several goroutines at once.
+	OnNote func(note string) `json:"-"`
 }
 
 // Client asks one endpoint. It is safe for concurrent use.
 type Client struct {
-	opts Options
-	url  string
-	http *http.Client
+	opts    Options
+	address address
+	secrets []Key // the key, and what may be one in the base URL
+	http    *http.Client
 
 	sleep func(context.Context, time.Duration) // tests do not wait
 
 	answered atomic.Bool // the endpoint has answered a prompt
 	renamed  atomic.Bool // the endpoint wants max_completion_tokens
+	heated   atomic.Bool // the endpoint has answered a request with a temperature
+	unheated atomic.Bool // the endpoint wants no temperature
+	lengths  lengths
 }
 
 // New checks the options and returns a client. It does not reach out.
 func New(opts Options) (*Client, error) {
-	address, err := endpoint(opts.BaseURL)
+	address, err := endpoint(opts.BaseURL, opts.Model, opts.Key)
 	if err != nil {
 		return nil, err
 	}
@@ -67,8 +74,9 @@ func New(opts Options) (*Client, error) {
 	transport.MaxIdleConns = opts.Parallel
 	transport.MaxIdleConnsPerHost = opts.Parallel
 	return &Client{
-		opts: opts,
-		url:  address,
+		opts:    opts,
+		address: address,
+		secrets: append(address.secrets, opts.Key),
 		http: &http.Client{
 			Transport: transport,
 			// Neither the key nor the prompts go where nobody has sent them.
@@ -76,23 +84,6 @@ func New(opts Options) (*Client, error) {
 		},
 		sleep: sleep,
 	}, nil
-}
-
-// endpoint returns the address for a base URL.
-func endpoint(base string) (string, error) {
-	// What may hold a password or a key is refused without repeating it.
-	if strings.ContainsAny(base, "@?#") {
-		return "", errors.New("base URL: want one without @, ? and #, got one with")
-	}
-	u, err := url.Parse(base)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" {
-		return "", fmt.Errorf("base URL: want http://HOST or https://HOST and a path, got %q", base)
-	}
-	u = u.JoinPath("chat/completions")
-	if strings.HasSuffix(u.Path, "/chat/completions/chat/completions") {
-		return "", fmt.Errorf("base URL: want what stands before /chat/completions, got %q", base)
-	}
-	return u.String(), nil
 }
 
 func (o Options) check() error {

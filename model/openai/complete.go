@@ -33,21 +33,34 @@ type Reply struct {
 // nothing listens; or the context's error. What is in flight is then given up,
 // and the replies that had come are returned with the error: the rest have it
 // as their Err.
-func (c *Client) Complete(ctx context.Context, prompts []string) ([]Reply, error) {
+//
+// each, if not nil, is called with every reply as it comes and the place of its
+// prompt, by one goroutine at a time; not with those that the error holds for.
+// Its own error ends the call likewise.
+func (c *Client) Complete(ctx context.Context, prompts []string, each func(i int, r Reply) error) ([]Reply, error) {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	var (
 		replies = make([]Reply, len(prompts))
 		next    atomic.Int64
 		wg      sync.WaitGroup
+		mu      sync.Mutex // of each
 	)
 	for range min(c.opts.Parallel, len(prompts)) {
 		wg.Go(func() {
 			for i := next.Add(1) - 1; int(i) < len(prompts); i = next.Add(1) - 1 {
 				replies[i] = c.answer(ctx, prompts[i])
 				var failed *Error
-				if errors.As(replies[i].Err, &failed) && failed.scope == everyPrompt {
-					stop(failed)
+				switch {
+				case errors.As(replies[i].Err, &failed) && failed.scope == everyPrompt:
+					stop(&ending{failed})
+				case each != nil && ctx.Err() == nil:
+					mu.Lock()
+					err := each(int(i), replies[i])
+					mu.Unlock()
+					if err != nil {
+						stop(&ending{err})
+					}
 				}
 			}
 		})
@@ -60,11 +73,14 @@ func (c *Client) Complete(ctx context.Context, prompts []string) ([]Reply, error
 	return replies, nil
 }
 
+// ending is the cause for which a Complete ends itself.
+type ending struct{ error }
+
 // ended says why the context of a Complete has ended.
 func ended(ctx context.Context) error {
-	var failed *Error
-	if errors.As(context.Cause(ctx), &failed) {
-		return failed
+	var own *ending
+	if errors.As(context.Cause(ctx), &own) {
+		return own.error
 	}
 	return ctx.Err()
 }
@@ -78,6 +94,9 @@ func (c *Client) answer(ctx context.Context, prompt string) Reply {
 		reply, failed := c.try(ctx, prompt)
 		if failed == nil {
 			c.answered.Store(true)
+			if note := c.lengths.add(len(prompt), reply.PromptTokens); note != "" {
+				c.note("%s", note)
+			}
 			return reply
 		}
 		if ctx.Err() != nil {

@@ -2,6 +2,7 @@ package openai
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"runtime"
@@ -38,7 +39,7 @@ func TestRepliesKeepThePromptsOrder(t *testing.T) {
 	opts := s.options()
 	opts.Parallel = n
 	c, _ := newClient(t, opts)
-	replies, err := c.Complete(t.Context(), numbered(n))
+	replies, err := c.Complete(t.Context(), numbered(n), nil)
 	require.NoError(t, err)
 	for i, r := range replies {
 		require.NoError(t, r.Err)
@@ -73,7 +74,7 @@ func TestAsManyRequestsAsAskedForAreInFlight(t *testing.T) {
 	opts.Parallel = parallel
 	c, _ := newClient(t, opts)
 	for range 2 {
-		_, err := c.Complete(t.Context(), numbered(rounds/2*parallel))
+		_, err := c.Complete(t.Context(), numbered(rounds/2*parallel), nil)
 		require.NoError(t, err)
 	}
 	require.Len(t, s.clients, parallel, "connections are kept")
@@ -83,7 +84,7 @@ func TestAsManyRequestsAsAskedForAreInFlight(t *testing.T) {
 func TestNoPromptsNoRequest(t *testing.T) {
 	s := newServer(t, func(w http.ResponseWriter, _ *http.Request, _ string, _ int) { say(w, "ok") })
 	c, _ := newClient(t, s.options())
-	replies, err := c.Complete(t.Context(), nil)
+	replies, err := c.Complete(t.Context(), nil, nil)
 	require.NoError(t, err)
 	require.Empty(t, replies)
 	require.Empty(t, s.requests)
@@ -109,7 +110,7 @@ func TestCancelLeavesNothingBehind(t *testing.T) {
 		}
 		cancel(context.DeadlineExceeded) // a cause of any kind is not the error
 	}()
-	replies, err := c.Complete(ctx, numbered(10))
+	replies, err := c.Complete(ctx, numbered(10), nil)
 	require.ErrorIs(t, err, context.Canceled)
 	require.Equal(t, "zero", replies[0].Text, "what had come is returned")
 	for _, r := range replies[1:] {
@@ -118,9 +119,9 @@ func TestCancelLeavesNothingBehind(t *testing.T) {
 	require.Len(t, s.requests, 5, "nothing is asked after the end")
 	settle(t)
 
-	_, err = c.Complete(t.Context(), []string{"0"})
+	_, err = c.Complete(t.Context(), []string{"0"}, nil)
 	require.NoError(t, err) // and its connection is kept
-	_, err = c.Complete(ctx, []string{"0"})
+	_, err = c.Complete(ctx, []string{"0"}, nil)
 	require.ErrorIs(t, err, context.Canceled)
 	settle(t)
 }
@@ -153,7 +154,7 @@ func TestCancelEndsAWait(t *testing.T) {
 		cancel()
 		sleep(ctx, d) // the real one: it would outlast the test
 	}
-	_, err := c.Complete(ctx, []string{"a"})
+	_, err := c.Complete(ctx, []string{"a"}, nil)
 	require.GreaterOrEqual(t, asked, 300*time.Second)
 	require.ErrorIs(t, err, context.Canceled)
 	require.Len(t, s.requests, 1)
@@ -180,7 +181,7 @@ func TestARefusedKeyStopsAllAtOnce(t *testing.T) {
 		}
 	})
 	c, waits := newClient(t, s.options())
-	replies, err := c.Complete(t.Context(), numbered(6))
+	replies, err := c.Complete(t.Context(), numbered(6), nil)
 	var failed *Error
 	require.ErrorAs(t, err, &failed)
 	require.Equal(t, http.StatusUnauthorized, failed.Status)
@@ -206,7 +207,7 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 		opts := s.options()
 		opts.Key = mustKey(t, "sk-0123456789")
 		c, _ := newClient(t, opts)
-		_, err := c.Complete(t.Context(), []string{"private"})
+		_, err := c.Complete(t.Context(), []string{"private"}, nil)
 		other.Close()
 		require.ErrorContains(t, err, "redirected to "+other.URL+"/v1/chat/completions,")
 		require.NotContains(t, err.Error(), "hidden")
@@ -228,7 +229,7 @@ func TestMaxTokensIsRenamedOnceForAll(t *testing.T) {
 	opts.Retries, opts.Parallel = 0, 1
 	c, _ := newClient(t, opts)
 	for range 2 {
-		replies, err := c.Complete(t.Context(), []string{"a", "b"})
+		replies, err := c.Complete(t.Context(), []string{"a", "b"}, nil)
 		require.NoError(t, err)
 		require.Equal(t, "ok", replies[0].Text)
 		require.Equal(t, "ok", replies[1].Text)
@@ -247,7 +248,45 @@ func TestMaxTokensRefusedByBothNamesIsAnError(t *testing.T) {
 		_, _ = w.Write([]byte(`{"error": {"message": "too many", "param": "max_tokens", "code": "unsupported_parameter"}}`))
 	})
 	c, _ := newClient(t, s.options())
-	_, err := c.Complete(t.Context(), []string{"a"})
+	_, err := c.Complete(t.Context(), []string{"a"}, nil)
 	require.ErrorContains(t, err, "400 Bad Request: too many")
 	require.Len(t, s.requests, 2)
+}
+
+// Whoever looks on sees each reply as it comes, and may end it all.
+func TestEachReplyIsSeenAndMayEndIt(t *testing.T) {
+	s := newServer(t, func(w http.ResponseWriter, _ *http.Request, prompt string, _ int) {
+		if prompt == "2" {
+			refuse(w, http.StatusRequestEntityTooLarge, "too long")
+			return
+		}
+		say(w, "answer "+prompt)
+	})
+	opts := s.options()
+	opts.Parallel = 1
+	c, _ := newClient(t, opts)
+	seen := map[int]Reply{}
+	replies, err := c.Complete(t.Context(), numbered(5), func(i int, r Reply) error { seen[i] = r; return nil })
+	require.NoError(t, err)
+	for i, r := range replies {
+		require.Equal(t, r, seen[i])
+	}
+
+	enough := errors.New("enough")
+	replies, err = c.Complete(t.Context(), numbered(9), func(i int, _ Reply) error {
+		if i == 3 {
+			return enough
+		}
+		return nil
+	})
+	require.Equal(t, enough, err)
+	require.Equal(t, "answer 3", replies[3].Text)
+	require.Equal(t, enough, replies[4].Err)
+	require.Len(t, s.requests, 5+4, "nothing is asked after the end")
+
+	s.answer = func(w http.ResponseWriter, _ *http.Request, _ string, _ int) {
+		refuse(w, http.StatusUnauthorized, "no")
+	}
+	_, err = c.Complete(t.Context(), numbered(3), func(int, Reply) error { require.Fail(t, "it holds for every prompt"); return nil })
+	require.ErrorContains(t, err, "401")
 }

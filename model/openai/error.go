@@ -18,6 +18,7 @@ type Error struct {
 	message    string
 	tries      int
 	scope      scope
+	unwanted   form // what the endpoint does not want in a request
 	unreached  bool // no connection was made
 	retryAfter time.Duration
 }
@@ -42,7 +43,7 @@ const (
 // fail makes an error. No text from outside reaches one but through here.
 func (c *Client) fail(scope scope, format string, args ...any) *Error {
 	message := c.tidy([]byte(fmt.Sprintf(format, args...)))
-	return &Error{url: c.url, scope: scope, message: message}
+	return &Error{url: c.address.shown, scope: scope, message: message}
 }
 
 // refused makes the error for an answer of another status than 200; a prompt
@@ -62,6 +63,7 @@ func (c *Client) refused(status int, said refusal, header http.Header) (Reply, *
 	}
 	failed := c.fail(c.judge(status, said), "want an answer, got %s", got)
 	failed.Status = status
+	failed.unwanted = c.unwanted(status, said)
 	failed.retryAfter = retryAfter(header.Get("Retry-After"))
 	return Reply{}, failed
 }
@@ -110,10 +112,16 @@ func (c *Client) tidy(text []byte) string {
 			return r
 		}
 		return ' '
-	}, c.opts.Key.redact(string(text[:min(len(text), maxLooked)])))
+	}, c.Hide(string(text[:min(len(text), maxLooked)])))
 	runes := []rune(strings.Join(strings.Fields(clean), " "))
 	if len(runes) > maxMessage {
 		return string(runes[:maxMessage]) + "..."
 	}
 	return string(runes)
+}
+
+// Hide blanks the key in a text, and whatever else may be a key in the base URL,
+// as answers may repeat it. A text of more than 64 KiB is cut.
+func (c *Client) Hide(text string) string {
+	return hide(c.secrets, text[:min(len(text), maxLooked)])
 }

@@ -3,8 +3,11 @@ package openai
 import (
 	"encoding/json"
 	"fmt"
+	"html"
 	"net/http"
+	"net/url"
 	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -99,7 +102,7 @@ func TestTheKeyIsNotRepeatedAfterTheServer(t *testing.T) {
 		opts := s.options()
 		opts.Key, opts.Retries = mustKey(t, secret+"\n"), 0
 		c, _ := newClient(t, opts)
-		replies, err := c.Complete(t.Context(), []string{"a"})
+		replies, err := c.Complete(t.Context(), []string{"a"}, nil)
 		require.Equal(t, "Bearer "+secret, sent)
 		require.Error(t, replies[0].Err, name)
 		for _, err := range []error{err, replies[0].Err} {
@@ -109,6 +112,46 @@ func TestTheKeyIsNotRepeatedAfterTheServer(t *testing.T) {
 	}
 }
 
+// A key in the base URL's path or query, the same or another, with and without one
+// in the header: neither our own address nor what the server says of it holds it.
+func TestAKeyInTheBaseURLIsNotRepeated(t *testing.T) {
+	for _, place := range []string{"/%s/v1", "/v1?key=%s", "/v1?api-version=1&token=%s", "/a/%s/b/v1"} {
+		for _, key := range []Key{{}, mustKey(t, secret), mustKey(t, "another-0123456789")} {
+			for name, answer := range map[string]func(http.ResponseWriter, *http.Request){
+				"address": func(w http.ResponseWriter, r *http.Request) { refuse(w, 404, "no route "+r.RequestURI) },
+				"decoded": func(w http.ResponseWriter, r *http.Request) {
+					refuse(w, 404, "no route "+r.URL.Path+"?"+fmt.Sprint(r.URL.Query()))
+				},
+				"redirect": func(w http.ResponseWriter, r *http.Request) {
+					http.Redirect(w, r, "http://h"+r.RequestURI, http.StatusTemporaryRedirect)
+				},
+				"silence": func(w http.ResponseWriter, _ *http.Request) { cut(t, w, "") },
+			} {
+				s := newServer(t, nil)
+				s.answer = func(w http.ResponseWriter, r *http.Request, _ string, _ int) { answer(w, r) }
+				opts := s.options()
+				opts.BaseURL, opts.Key, opts.Retries = s.URL+fmt.Sprintf(place, url.PathEscape(secret)), key, 0
+				if strings.Contains(place, "=") {
+					opts.BaseURL = s.URL + fmt.Sprintf(place, url.QueryEscape(secret))
+				}
+				c, _ := newClient(t, opts)
+				replies, err := c.Complete(t.Context(), []string{"a"}, nil)
+				require.Error(t, replies[0].Err, name)
+				for _, err := range []error{err, replies[0].Err} {
+					text := fmt.Sprintf("%v %+v %#v", err, err, err)
+					requireHidden(t, text)
+					require.NotContains(t, text, url.PathEscape(secret)[:12], "%s %s", place, name)
+					require.NotContains(t, text, url.QueryEscape(secret)[:12], "%s %s", place, name)
+				}
+				require.Contains(t, replies[0].Err.Error(), "***")
+			}
+		}
+	}
+	u, err := endpoint("http://h/deployments/gpt-4o-mini-2024-07-18/v1/m-0123456789abcdef", "m-0123456789abcdef", Key{})
+	require.NoError(t, err)
+	require.Equal(t, u.url, u.shown, "the name of a model or a deployment is no key")
+}
+
 func TestTheKeyIsNotRepeatedAsAFinishReason(t *testing.T) {
 	s := newServer(t, func(w http.ResponseWriter, _ *http.Request, _ string, _ int) {
 		_, _ = fmt.Fprintf(w, `{"choices": [{"message": {}, "finish_reason": %q}]}`, secret)
@@ -116,12 +159,12 @@ func TestTheKeyIsNotRepeatedAsAFinishReason(t *testing.T) {
 	opts := s.options()
 	opts.Key = mustKey(t, secret)
 	c, _ := newClient(t, opts)
-	replies, err := c.Complete(t.Context(), []string{"a"})
+	replies, err := c.Complete(t.Context(), []string{"a"}, nil)
 	require.NoError(t, err)
 	require.Equal(t, "***", replies[0].Finish)
 }
 
-func TestRedactLeavesTheRest(t *testing.T) {
+func TestHideLeavesTheRest(t *testing.T) {
 	long, short := mustKey(t, "sk-0123456789"), mustKey(t, "none")
 	for _, c := range []struct {
 		key        Key
@@ -131,14 +174,53 @@ func TestRedactLeavesTheRest(t *testing.T) {
 		{long, "", ""},
 		{long, "no key in here, but sk-0123 and 456789", "no key in here, but sk-0123 and 456789"},
 		{long, "<sk-0123456789>", "<***>"},
-		{long, "sk-0123456789sk-0123456789", "******"},
+		{long, "sk-0123456789sk-0123456789", "***"},
 		{long, "sk-0123456x 3456789", "***x 3456789"},
 		{long, "2345678", "2345678"},
 		{long, "é23456789é", "é***é"},
+		{long, "SK-0123456789", "***"},
+		{long, "100% of \\x and &c; \\", "100% of \\x and &c; \\"},
 		{short, "there is none", "there is ***"},
-		{short, "non", "non"},
+		{short, "non nonesuch none2 None.", "non nonesuch none2 ***."},
 	} {
-		require.Equal(t, c.want, c.key.redact(c.text))
+		require.Equal(t, c.want, hide([]Key{c.key}, c.text))
+	}
+}
+
+// However a server or a gateway spells the key, it is found.
+func TestHideFindsEverySpelling(t *testing.T) {
+	quoted := func(s string) string {
+		text, err := json.Marshal(s)
+		require.NoError(t, err)
+		return string(text)
+	}
+	everyByte := func(format string) func(string) string {
+		return func(s string) string {
+			var b strings.Builder
+			for i := range len(s) {
+				fmt.Fprintf(&b, format, s[i])
+			}
+			return b.String()
+		}
+	}
+	spellings := map[string]func(string) string{
+		"as it is": func(s string) string { return s }, "query": url.QueryEscape, "path": url.PathEscape, "HTML": html.EscapeString, "JSON": quoted, "Go": strconv.Quote,
+		"slashes": func(s string) string { return strings.ReplaceAll(s, "/", `\/`) }, "lower case": strings.ToLower,
+		"all of it in hex": everyByte("%%%02x"), "in HEX": everyByte("%%%02X"), "by numbers": everyByte("&#%d;"), "by hex numbers": everyByte("&#x%X;"), "by u": everyByte(`\u%04x`), "by x": everyByte(`\x%02x`),
+	}
+	for first, spell := range spellings {
+		for second, again := range spellings {
+			got := hide([]Key{mustKey(t, secret)}, "before "+again("x"+spell(secret)+"y")+" after")
+			for _, look := range []func(string) string{spell, func(s string) string { return again(spell(s)) }} {
+				require.NotContains(t, got, look(secret[3:11]), "%s, %s: %s", first, second, got)
+			}
+			require.Contains(t, got, blank, "%s, %s", first, second)
+			require.True(t, strings.HasPrefix(got, "before ") && strings.HasSuffix(got, " after"), got)
+		}
+	}
+	// A key that looks as if it were escaped is none the less itself.
+	for _, text := range []string{"sk%2F%41bcdefgh", "sk&amp;bcdefgh"} {
+		require.Equal(t, "<***>", hide([]Key{mustKey(t, text)}, "<"+text+">"))
 	}
 }
 

@@ -21,7 +21,7 @@ type request struct {
 	Messages            []message `json:"messages"`
 	MaxTokens           int       `json:"max_tokens,omitempty"`
 	MaxCompletionTokens int       `json:"max_completion_tokens,omitempty"`
-	Temperature         float64   `json:"temperature"`
+	Temperature         *float64  `json:"temperature,omitempty"`
 	TopP                float64   `json:"top_p,omitempty"`
 	Stop                []string  `json:"stop,omitempty"`
 	Seed                *int64    `json:"seed,omitempty"`
@@ -32,32 +32,63 @@ type message struct {
 	Content string `json:"content"`
 }
 
+// form is how a request differs from that of the OpenAI API reference.
+type form struct {
+	renamed  bool // max_tokens is called max_completion_tokens
+	unheated bool // there is no temperature
+}
+
 // body is the request for a prompt.
-func (c *Client) body(prompt string, renamed bool) ([]byte, error) {
+func (c *Client) body(prompt string, f form) ([]byte, error) {
 	r := request{
 		Model:       c.opts.Model,
 		Messages:    []message{{"user", prompt}},
-		Temperature: c.opts.Temperature,
+		MaxTokens:   c.opts.MaxTokens,
+		Temperature: &c.opts.Temperature,
 		TopP:        c.opts.TopP,
 		Stop:        c.opts.Stop,
 		Seed:        c.opts.Seed,
 	}
-	if renamed {
-		r.MaxCompletionTokens = c.opts.MaxTokens
-	} else {
-		r.MaxTokens = c.opts.MaxTokens
+	if f.renamed {
+		r.MaxTokens, r.MaxCompletionTokens = 0, r.MaxTokens
 	}
-	return json.Marshal(r)
+	if f.unheated {
+		r.Temperature = nil
+	}
+	if c.opts.Extra.limits() {
+		r.MaxTokens, r.MaxCompletionTokens = 0, 0
+	}
+	body, err := json.Marshal(r)
+	if err != nil {
+		return nil, err
+	}
+	return c.opts.Extra.merge(body)
 }
 
-// try asks once; twice where the endpoint wants max_completion_tokens, which
+// try asks once, and anew without what the endpoint says it does not want, which
 // the client then remembers.
 func (c *Client) try(ctx context.Context, prompt string) (Reply, *Error) {
-	renamed := c.renamed.Load()
-	body, err := c.body(prompt, renamed)
-	if err != nil {
-		return Reply{}, c.fail(thisPrompt, "want a request, got %v", err)
+	sent := form{c.renamed.Load(), c.unheated.Load()}
+	for {
+		body, err := c.body(prompt, sent)
+		if err != nil {
+			return Reply{}, c.fail(thisPrompt, "want a request, got %v", err)
+		}
+		reply, failed := c.ask(ctx, body)
+		if failed == nil {
+			c.accepted(sent)
+			return reply, nil
+		}
+		next := form{sent.renamed || failed.unwanted.renamed, sent.unheated || failed.unwanted.unheated}
+		if next == sent {
+			return Reply{}, failed
+		}
+		sent = next
 	}
+}
+
+// ask sends one request and reads its answer.
+func (c *Client) ask(ctx context.Context, body []byte) (Reply, *Error) {
 	resp, failed := c.post(ctx, body)
 	if failed != nil {
 		return Reply{}, failed
@@ -65,12 +96,25 @@ func (c *Client) try(ctx context.Context, prompt string) (Reply, *Error) {
 	if resp.status/100 == 2 {
 		return c.read(resp)
 	}
-	said := readRefusal(resp.body)
-	if !renamed && resp.status == http.StatusBadRequest && said.wantsNewName() {
+	return c.refused(resp.status, readRefusal(resp.body), resp.header)
+}
+
+// accepted remembers the form of a request that was answered.
+func (c *Client) accepted(sent form) {
+	if sent.renamed {
 		c.renamed.Store(true)
-		return c.try(ctx, prompt)
 	}
-	return c.refused(resp.status, said, resp.header)
+	if !sent.unheated {
+		c.heated.Store(true)
+	} else if c.unheated.CompareAndSwap(false, true) {
+		c.note("the endpoint refuses temperature %v: it is asked without one, and may rank otherwise in another run", c.opts.Temperature)
+	}
+}
+
+func (c *Client) note(format string, args ...any) {
+	if c.opts.OnNote != nil {
+		c.opts.OnNote(fmt.Sprintf(format, args...))
+	}
 }
 
 // response is an HTTP answer read to its end.
@@ -88,7 +132,7 @@ func (c *Client) post(ctx context.Context, body []byte) (*response, *Error) {
 	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GotConn: func(httptrace.GotConnInfo) { connected.Store(true) },
 	})
-	req, err := http.NewRequestWithContext(traced, http.MethodPost, c.url, bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(traced, http.MethodPost, c.address.url, bytes.NewReader(body))
 	if err != nil {
 		return nil, c.fail(everyPrompt, "want a request, got %v", err)
 	}
@@ -96,6 +140,9 @@ func (c *Client) post(ctx context.Context, body []byte) (*response, *Error) {
 	req.Header.Set("Accept", "application/json")
 	if c.opts.Key.text != nil {
 		req.Header.Set("Authorization", "Bearer "+*c.opts.Key.text)
+		if c.address.azure {
+			req.Header.Set("api-key", *c.opts.Key.text)
+		}
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {

@@ -65,7 +65,7 @@ func TestPassingFailuresAreTriedAgain(t *testing.T) {
 			say(w, "at last")
 		})
 		c, waits := newClient(t, s.options())
-		replies, err := c.Complete(t.Context(), []string{"a"})
+		replies, err := c.Complete(t.Context(), []string{"a"}, nil)
 		require.NoError(t, err, name)
 		require.NoError(t, replies[0].Err, name)
 		require.Equal(t, "at last", replies[0].Text, name)
@@ -85,7 +85,7 @@ func TestTriesUsedUpAreThatPromptsError(t *testing.T) {
 		opts := s.options()
 		opts.Parallel = 1
 		c, waits := newClient(t, opts)
-		replies, err := c.Complete(t.Context(), []string{"bad", "good"})
+		replies, err := c.Complete(t.Context(), []string{"bad", "good"}, nil)
 		require.NoError(t, err, name)
 		var failed *Error
 		require.ErrorAs(t, replies[0].Err, &failed, name)
@@ -109,7 +109,7 @@ func TestErrorsSayWhatCame(t *testing.T) {
 	} {
 		s := newServer(t, func(w http.ResponseWriter, _ *http.Request, _ string, _ int) { cut(t, w, fail) })
 		c, _ := newClient(t, s.options())
-		replies, err := c.Complete(t.Context(), []string{"a"})
+		replies, err := c.Complete(t.Context(), []string{"a"}, nil)
 		require.NoError(t, err)
 		require.ErrorContains(t, replies[0].Err, want)
 	}
@@ -132,12 +132,12 @@ func TestAHangEndsAtTheDeadline(t *testing.T) {
 	// Many tries, for a machine so busy that it misses the deadline too.
 	opts.Retries, opts.Deadline = 10, 200*time.Millisecond
 	c, _ := newClient(t, opts)
-	replies, err := c.Complete(t.Context(), []string{"once"})
+	replies, err := c.Complete(t.Context(), []string{"once"}, nil)
 	require.NoError(t, err)
 	require.Equal(t, "second", replies[0].Text)
 	opts.Retries = 1
 	c, _ = newClient(t, opts)
-	replies, err = c.Complete(t.Context(), []string{"always", "in the body"})
+	replies, err = c.Complete(t.Context(), []string{"always", "in the body"}, nil)
 	require.NoError(t, err)
 	for _, r := range replies {
 		require.EqualError(t, r.Err, s.URL+"/v1/chat/completions: want an answer within 200ms, got none (the last of 2 tries)")
@@ -148,18 +148,18 @@ func TestNobodyListening(t *testing.T) {
 	s := newServer(t, func(w http.ResponseWriter, _ *http.Request, _ string, _ int) { say(w, "ok") })
 	c, waits := newClient(t, s.options())
 	fresh, _ := newClient(t, s.options())
-	_, err := c.Complete(t.Context(), []string{"a"})
+	_, err := c.Complete(t.Context(), []string{"a"}, nil)
 	require.NoError(t, err)
 	s.Close()
 
-	replies, err := c.Complete(t.Context(), []string{"a", "b"})
+	replies, err := c.Complete(t.Context(), []string{"a", "b"}, nil)
 	require.NoError(t, err, "an endpoint that went away fails the prompts")
 	for _, r := range replies {
 		require.ErrorContains(t, r.Err, "connection refused (the last of 3 tries)")
 	}
 	require.Len(t, waits.all, 4)
 
-	replies, err = fresh.Complete(t.Context(), []string{"a", "b"})
+	replies, err = fresh.Complete(t.Context(), []string{"a", "b"}, nil)
 	require.ErrorContains(t, err, "connection refused (the last of 3 tries)", "one that never was there ends the run")
 	require.Equal(t, err, replies[0].Err)
 	require.Equal(t, err, replies[1].Err)
@@ -178,7 +178,7 @@ func TestAMistakenAddressIsNotTriedAgain(t *testing.T) {
 		opts := plain.options()
 		opts.BaseURL = base
 		c, waits := newClient(t, opts)
-		_, err := c.Complete(t.Context(), []string{"a"})
+		_, err := c.Complete(t.Context(), []string{"a"}, nil)
 		require.ErrorContains(t, err, want)
 		require.Empty(t, waits.all)
 	}
@@ -195,7 +195,7 @@ func TestAnAnswerIsReadUpToABound(t *testing.T) {
 	opts := s.options()
 	opts.Retries = 0
 	c, _ := newClient(t, opts)
-	replies, err := c.Complete(t.Context(), []string{"at", "over"})
+	replies, err := c.Complete(t.Context(), []string{"at", "over"}, nil)
 	require.NoError(t, err)
 	require.ErrorContains(t, replies[0].Err, `want a chat completion, got "xxx`)
 	require.ErrorContains(t, replies[1].Err, "want an answer of at most 16 MiB, got more")
@@ -211,7 +211,7 @@ func TestRetryAfterIsHonoured(t *testing.T) {
 		say(w, "ok")
 	})
 	c, waits := newClient(t, s.options())
-	replies, err := c.Complete(t.Context(), []string{"a"})
+	replies, err := c.Complete(t.Context(), []string{"a"}, nil)
 	require.NoError(t, err)
 	require.Equal(t, "ok", replies[0].Text)
 	require.Len(t, waits.all, 1)
@@ -265,7 +265,7 @@ func TestADeadConnectionIsUnreachedOnlyWithoutOne(t *testing.T) {
 	defer func() { _ = l.Close() }()
 	opts := Options{BaseURL: "http://" + l.Addr().String(), Model: "m", Deadline: time.Minute, Parallel: 1, MaxTokens: 1}
 	c, _ := newClient(t, opts)
-	replies, err := c.Complete(t.Context(), []string{"a"})
+	replies, err := c.Complete(t.Context(), []string{"a"}, nil)
 	require.NoError(t, err, "a server that hangs up may do so for this prompt")
 	require.Error(t, replies[0].Err)
 }
