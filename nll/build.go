@@ -1,6 +1,7 @@
 package nll
 
 import (
+	"encoding/binary"
 	"fmt"
 
 	"github.com/ortscore/ortscore/io/dataset"
@@ -23,6 +24,23 @@ type Built struct {
 	Sequences   []model.Sequence
 	Cuts        int  // passages that were cut
 	SpanDiffers bool // the two rules for the answer's tokens disagree somewhere
+}
+
+// repeats says whether two of so many passages are the same to the model: as their
+// sequences are, and model.LM runs one of them for both.
+func (b *Built) repeats(passages int) bool {
+	seen := make(map[string]bool, passages)
+	for i := 0; i < len(b.Sequences); i += len(b.Sequences) / passages {
+		var key []byte
+		for _, id := range b.Sequences[i].Tokens {
+			key = binary.LittleEndian.AppendUint32(key, uint32(id))
+		}
+		if seen[string(key)] {
+			return true
+		}
+		seen[string(key)] = true
+	}
+	return false
 }
 
 // Build tokenises an example. Errors of the data are *dataset.Error.

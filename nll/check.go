@@ -14,6 +14,7 @@ type Count struct {
 	Bad       int // bad rows, where they are skipped
 	Passages  int
 	Sequences int // passages times scored answers
+	Stale     int // rows that will keep scores of another run
 }
 
 // Check reads a whole file as Run would, short of tokenising, and counts it. A
@@ -40,6 +41,9 @@ func (j *Job) Check(ctx context.Context, in *dataset.Reader, skipBad bool) (Coun
 			return c, err
 		default:
 			c.Rows++
+			if j.stale(ex) {
+				c.Stale++
+			}
 			c.Passages += ex.count()
 			c.Sequences += ex.count() * max(1, len(ex.Answers))
 		}

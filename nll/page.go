@@ -31,6 +31,7 @@ type pageRow struct {
 	from, to int // seqs[from:to]
 	cuts     int
 	differs  bool
+	repeats  bool // some passages are the same to the model
 	bad      *dataset.Error
 }
 
@@ -78,7 +79,7 @@ func (j *Job) page(rows *dataset.Ahead[tokenised]) *page {
 // add puts a row and its sequences on the page.
 func (p *page) add(row tokenised) {
 	p.rows = append(p.rows, pageRow{example: row.example, from: len(p.seqs), to: len(p.seqs) + len(row.built.Sequences),
-		cuts: row.built.Cuts, differs: row.built.SpanDiffers})
+		cuts: row.built.Cuts, differs: row.built.SpanDiffers, repeats: row.built.repeats(row.example.count())})
 	p.seqs = append(p.seqs, row.built.Sequences...)
 	p.size += row.size
 }

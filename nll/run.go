@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 
 	"golang.org/x/sync/errgroup"
 
@@ -46,6 +47,7 @@ type Job struct {
 	Answers    AnswerChoice
 	Seed       uint64 // of Random answers
 	Fields     FieldChoice
+	DropScores bool // remove the score fields that this run does not write
 	KeepInputs bool // keep the token ids of lrlm rows in the output
 	Limit      int  // rows of a file that are scored; 0 for all
 	Page       int  // sequences that are sorted and packed together; 0 for DefaultPage
@@ -123,6 +125,9 @@ func (j *Job) writeRow(row pageRow, scores []float32, out Output, sum *Summary) 
 			if err != nil {
 				return err
 			}
+			if j.stale(row.example) {
+				sum.Stale++
+			}
 			sum.add(row, passages)
 			return out.Write(line)
 		}
@@ -175,7 +180,27 @@ func (j *Job) line(ex *Example, scores []float32) ([]byte, error) {
 	}
 	var drop []string
 	if ex.Tokens != nil && !j.KeepInputs {
-		drop = tokenFields
+		drop = append(drop, tokenFields...)
+	}
+	if j.DropScores {
+		drop = append(drop, j.foreignScores()...)
 	}
 	return ex.Row.Splice(fields, drop), errors.Join(errs...)
+}
+
+// foreignScores are the score fields that this run does not write.
+func (j *Job) foreignScores() []string {
+	switch j.Fields {
+	case TeacherFields:
+		return []string{"pos_scores", "neg_scores"}
+	case PosNegFields:
+		return []string{"teacher_scores"}
+	}
+	return nil
+}
+
+// stale says whether a row has such a field, which stays beside the new ones as if
+// they were of one run.
+func (j *Job) stale(ex *Example) bool {
+	return !j.DropScores && slices.ContainsFunc(j.foreignScores(), ex.Row.Has)
 }

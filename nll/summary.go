@@ -21,6 +21,11 @@ type Summary struct {
 	OneSided int `json:"one_sided"`
 	// Ignored counts rows whose pos and neg got no score, since they have a history.
 	Ignored int `json:"ignored_pos_neg"`
+	// Repeated counts rows in which a passage stands more than once, as the model sees
+	// it; it is scored once, and has one score.
+	Repeated int `json:"repeated"`
+	// Stale counts rows that keep a score field that this run has not made.
+	Stale int `json:"stale_scores"`
 
 	// The scores, over all passages; 0 without any.
 	Min  float64 `json:"min"`
@@ -69,6 +74,9 @@ func (s *Summary) add(row pageRow, scores []float32) {
 	if row.example.Ignored {
 		s.Ignored++
 	}
+	if row.repeats {
+		s.Repeated++
+	}
 	if pos := row.example.Pos; !row.example.History && (pos == 0 || pos == len(scores)) {
 		s.OneSided++
 	}
@@ -100,6 +108,8 @@ func (s *Summary) Add(o *Summary) {
 	s.CutPassages += o.CutPassages
 	s.SpanDiffers += o.SpanDiffers
 	s.Ignored += o.Ignored
+	s.Repeated += o.Repeated
+	s.Stale += o.Stale
 	s.OneSided += o.OneSided
 	s.PosFirst += o.PosFirst
 	s.Labelled += o.Labelled

@@ -69,5 +69,5 @@ func TestSummaryJSON(t *testing.T) {
 	text, err := json.Marshal(&Summary{})
 	require.NoError(t, err)
 	require.NotContains(t, string(text), "spreads")
-	require.Equal(t, 13, strings.Count(string(text), ":"), "%s", text)
+	require.Equal(t, 15, strings.Count(string(text), ":"), "%s", text)
 }

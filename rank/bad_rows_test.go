@@ -154,7 +154,11 @@ func TestRunRejectsWhatDoesNotFitLater(t *testing.T) {
 		})
 		_, reasons := rejectsOf(t, j)
 		out := &lines{}
-		sum, err := j.Run(t.Context(), reader(`{"query": "q", "neg": ["`+strings.Join(strings.Split(strings.Repeat("x", 45), ""), `", "`)+`"]}`), out)
+		passages := make([]string, 45)
+		for i := range passages {
+			passages[i] = string(rune('A' + i))
+		}
+		sum, err := j.Run(t.Context(), reader(`{"query": "q", "neg": ["`+strings.ReplaceAll(strings.Join(passages, `", "`), `\`, `\\`)+`"]}`), out)
 		require.NoError(t, err)
 		require.Equal(t, []int{0, 1, 0}, []int{sum.Rows, sum.Rejected, sum.NoRanking})
 		require.Equal(t, []string{"1: query: want a prompt of at most 1000 tokens, got 1001 with all passages empty"}, reasons())

@@ -14,6 +14,7 @@ type Count struct {
 	Bad      int // bad rows, where they are skipped
 	Passages int
 	Lists    int // prompts: windows, passes and permutations
+	Stale    int // rows that will keep scores of another run
 }
 
 // Check reads a whole file as Run would, short of tokenising, and counts it.
@@ -37,9 +38,12 @@ func (j *Job) Check(ctx context.Context, in *dataset.Reader) (Count, error) {
 		case err != nil:
 			return c, err
 		default:
-			n := len(ex.Passages)
+			n := ex.distinct()
+			if j.stale(ex) && !j.Relabel {
+				c.Stale++
+			}
 			c.Rows++
-			c.Passages += n
+			c.Passages += len(ex.Passages)
 			if n > 1 {
 				c.Lists += j.Permutations * j.Passes * len(windows(n, j.Window, j.Step))
 			}

@@ -48,6 +48,16 @@ func ReadExample(row *dataset.Row) (*Example, error) {
 	return &Example{Row: row, Query: query, Passages: append(pos[:len(pos):len(pos)], neg...), Pos: len(pos)}, nil
 }
 
+// distinct counts the passages that are not the same to the letter. Some of them may
+// still be, once they are clean.
+func (ex *Example) distinct() int {
+	seen := make(map[string]bool, len(ex.Passages))
+	for _, text := range ex.Passages {
+		seen[text] = true
+	}
+	return len(seen)
+}
+
 // passageField names passage i as the row does: pos[0], neg[2].
 func (ex *Example) passageField(i int) string {
 	if i < ex.Pos {

@@ -73,7 +73,7 @@ func (f *Fitter) Fit(p *Prepared, shown []int) (Prompt, error) {
 func (f *Fitter) fill(p *Prepared, shown []int, limit int) (out Prompt, err error) {
 	texts := make([]string, len(shown))
 	for k, i := range shown {
-		texts[k] = p.cut(p.passages[i], i, limit)
+		texts[k] = p.cut(i, limit)
 		if limit < len(p.encodings[i].IDs) {
 			out.Cut = append(out.Cut, i)
 		}

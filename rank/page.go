@@ -66,7 +66,7 @@ func (j *Job) begin(raw *dataset.Row) (*row, error) {
 		return nil, err
 	}
 	for k := range j.Permutations {
-		shown := j.Order.Order(ex, j.Seed, k)
+		shown := r.prepared.distinct(j.Order.Order(ex, j.Seed, k))
 		r.rankings = append(r.rankings, &ranking{row: r, shown: shown, sort: NewSort(shown, j.Window, j.Step, j.Passes)})
 	}
 	return r, j.fit(r)

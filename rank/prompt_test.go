@@ -48,7 +48,8 @@ func promptOf(t *testing.T, tmpl *Template, first int, query string, passages []
 func TestPromptsKeepTheirIdentifiers(t *testing.T) {
 	short, err := ParseTemplate("{query}\n{passages}\n{query}")
 	require.NoError(t, err)
-	harmless := slices.Repeat([]string{"fine"}, len(hostile))
+	harmless := strings.Fields("all of these are fine and no harm will")
+	require.Len(t, harmless, len(hostile))
 	for _, first := range []int{0, 1} {
 		var want []string
 		for i := range hostile {
@@ -179,15 +180,26 @@ func checkRow(t *testing.T, j *Job, in []byte, sure bool) {
 		require.Equal(t, list(before), list(after))
 		require.Equal(t, len(before["pos"].([]any)), len(p.Pos))
 	} else {
-		require.Len(t, p.Pos, 1)
+		require.NotEmpty(t, p.Pos)
+		require.Len(t, distinctOf(t, j, p.Pos), 1)
 		require.IsNonIncreasing(t, p.scores())
 	}
+	distinct := len(distinctOf(t, j, p.passages()))
+	require.Equal(t, distinct < len(p.passages()), sum.Repeated == 1)
 	if sum.EqualScores == 0 && len(p.scores()) > 1 && j.Scores != Reference && j.Scores != Confidence {
 		scores := slices.Clone(p.scores())
 		slices.Sort(scores)
-		require.Len(t, slices.Compact(scores), len(p.scores()), "a place of its own for each")
+		require.Len(t, slices.Compact(scores), distinct, "a place of its own for each")
 	}
 	if j.EqualScores && sum.EqualScores == 1 {
 		require.Equal(t, slices.Repeat([]float64{0}, len(p.scores())), p.scores())
 	}
+}
+
+// distinctOf are the passages that a teacher can tell apart.
+func distinctOf(t *testing.T, j *Job, passages []string) []string {
+	t.Helper()
+	p, err := Prepare(j.Tokenizer, &Example{Passages: passages}, j.PassageMaxLength)
+	require.NoError(t, err)
+	return p.passages
 }

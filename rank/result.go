@@ -3,11 +3,21 @@ package rank
 import (
 	"bytes"
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/ortscore/ortscore/io/dataset"
 )
+
+// foreignScores are the score fields that ortscore nll writes, and rank does not.
+var foreignScores = []string{"teacher_scores"}
+
+// stale says whether a row has such a field, which stands beside the new ones as if
+// they were of one run. Relabelling drops it.
+func (j *Job) stale(ex *Example) bool {
+	return !j.DropScores && slices.ContainsFunc(foreignScores, ex.Row.Has)
+}
 
 // write writes one row with its scores, or hands it to Rejects.
 func (j *Job) write(r *row, out Output, sum *Summary) error {
@@ -19,7 +29,14 @@ func (j *Job) write(r *row, out Output, sum *Summary) error {
 		if len(done) > 0 || j.EqualScores {
 			order, scores := j.result(r, done)
 			// Without a ranking there is nothing to relabel by.
-			line, err := scored(r.example, order, scores, j.Relabel && len(done) > 0)
+			relabel := j.Relabel && len(done) > 0
+			var drop []string
+			if j.DropScores || relabel { // by which they go with the order before
+				drop = foreignScores
+			} else if j.stale(r.example) {
+				sum.Stale++
+			}
+			line, err := r.scored(order, scores, relabel, drop)
 			if err != nil {
 				return err
 			}
@@ -47,8 +64,9 @@ func (r *row) done() []*ranking {
 	return out
 }
 
-// result makes one order and the scores of all rankings that were made. Without
-// any, the scores are equal and the order is the row's own.
+// result makes one order and the scores of all rankings that were made. Passages
+// that are the same have one score. Without any ranking, the scores are equal and
+// the order is the row's own.
 func (j *Job) result(r *row, done []*ranking) (order []int, scores []float32) {
 	if len(done) == 0 {
 		order = InputOrder.Order(r.example, 0, 0)
@@ -62,19 +80,19 @@ func (j *Job) result(r *row, done []*ranking) (order []int, scores []float32) {
 	if len(done) > 1 {
 		order = Aggregate(j.Aggregate, orders, r.rankings[0].shown)
 	}
-	return order, Scores(j.Scores, order, MeanWorths(worths))
+	return r.prepared.all(order, Scores(j.Scores, order, MeanWorths(worths)))
 }
 
 // scored is the row's line with its scores and, to relabel it, with its passages
-// anew.
-func scored(ex *Example, order []int, scores []float32, relabel bool) ([]byte, error) {
+// anew: the first becomes pos, with those that are the same, since no passage may
+// be a positive and a negative at once.
+func (r *row) scored(order []int, scores []float32, relabel bool, drop []string) ([]byte, error) {
+	ex := r.example
 	pos := ex.Pos
 	var fields []dataset.Field
-	var drop []string
 	if relabel {
-		pos = 1
-		drop = []string{"teacher_scores"} // of nll: they go with the order before
-		fields = relabelled(ex, order)
+		pos = len(r.prepared.copies(order[0]))
+		fields = relabelled(ex, order, pos)
 		ranked := make([]float32, len(order))
 		for place, i := range order {
 			ranked[place] = scores[i]
@@ -87,9 +105,9 @@ func scored(ex *Example, order []int, scores []float32, relabel bool) ([]byte, e
 	return ex.Row.Splice(fields, drop), errors.Join(errPos, errNeg)
 }
 
-// relabelled makes the first passage pos and the others neg, in the order of
+// relabelled makes the first passages pos and the others neg, in the order of
 // their ranks, each as it stands in the line.
-func relabelled(ex *Example, order []int) []dataset.Field {
+func relabelled(ex *Example, order []int, pos int) []dataset.Field {
 	texts := append(ex.Row.Elements("pos"), ex.Row.Elements("neg")...)
 	ranked := make([][]byte, len(order))
 	for place, i := range order {
@@ -98,7 +116,7 @@ func relabelled(ex *Example, order []int) []dataset.Field {
 	list := func(texts [][]byte) []byte {
 		return append(append([]byte("["), bytes.Join(texts, []byte(", "))...), ']')
 	}
-	return []dataset.Field{{Name: "pos", Value: list(ranked[:1])}, {Name: "neg", Value: list(ranked[1:])}}
+	return []dataset.Field{{Name: "pos", Value: list(ranked[:pos])}, {Name: "neg", Value: list(ranked[pos:])}}
 }
 
 // abridged quotes the beginning of a text on one line.

@@ -61,7 +61,7 @@ func TestRunOutputFields(t *testing.T) {
 		{"no pos", `{"query": "q", "pos": null, "neg": ["p 1", "o 2"]}`, nil, `{"query": "q", "pos": null, "neg": ["p 1", "o 2"], "pos_scores": [], "neg_scores": [0.5, 1.0]}`},
 		{"one passage", `{"query": "q", "neg": ["n 1"]}`, nil, `{"query": "q", "neg": ["n 1"], "pos_scores": [], "neg_scores": [1.0]}`},
 		{"the same text twice", `{"query": "q", "pos": ["x 1"], "neg": ["x 1", "y 2"]}`, func(j *Job) { j.Order = InputOrder },
-			`{"query": "q", "pos": ["x 1"], "neg": ["x 1", "y 2"], "pos_scores": [0.5], "neg_scores": [0.33333334, 1.0]}`},
+			`{"query": "q", "pos": ["x 1"], "neg": ["x 1", "y 2"], "pos_scores": [0.5], "neg_scores": [0.5, 1.0]}`},
 
 		{"relabelled", row, relabel, `{"query": "q", "pos": ["a\/b 4"], "neg": ["b 3", "\"d\" 2", "caf\u00e9 1"], "id": 7, "pos_scores": [1.0], "neg_scores": [0.5, 0.33333334, 0.25]}`},
 		{"relabelled, scores of nll", `{"query": "q", "pos": ["p 1"], "teacher_scores": [-1.0, -2.0], "neg": ["n 2"]}`, relabel,

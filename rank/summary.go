@@ -1,5 +1,7 @@
 package rank
 
+import "slices"
+
 // Summary tells what a run did. Its size does not grow with the input's.
 type Summary struct {
 	Rows        int `json:"rows"`         // rows with scores
@@ -16,6 +18,12 @@ type Summary struct {
 	// OneSided counts rows without pos or without neg. FlagEmbedding's fine-tuning
 	// fails on them.
 	OneSided int `json:"one_sided"`
+	// Repeated counts rows in which a passage stands more than once, as the teacher
+	// sees it; it is shown once, and has one score.
+	Repeated int `json:"repeated"`
+	// Stale counts rows that keep a score field of ortscore nll, which this run has
+	// not made.
+	Stale int `json:"stale_scores"`
 
 	// Mass is the mean, over lists, of the probability that the teacher gave to what
 	// is a ranking at all; LowMass counts lists with less than LowMass.
@@ -48,7 +56,14 @@ const LowMass = 0.5
 func (s *Summary) add(r *row, order []int, done []*ranking) {
 	s.Rows++
 	s.Passages += len(order)
-	s.CutPassages += len(r.cut)
+	for _, k := range r.prepared.same {
+		if r.cut[k] {
+			s.CutPassages++
+		}
+	}
+	if r.prepared.repeats() {
+		s.Repeated++
+	}
 	pos := r.example.Pos
 	if pos == 0 || pos == len(order) {
 		s.OneSided++
@@ -58,7 +73,7 @@ func (s *Summary) add(r *row, order []int, done []*ranking) {
 		s.NoRanking++
 	} else if pos > 0 && pos < len(order) {
 		s.Labelled++
-		if order[0] < pos {
+		if slices.Max(r.prepared.copies(order[0])) < pos { // a tie with one of neg is no win
 			s.PosFirst++
 		}
 	}
@@ -72,7 +87,7 @@ func (s *Summary) add(r *row, order []int, done []*ranking) {
 			}
 		}
 	}
-	if len(orders) > 1 && len(order) > 1 {
+	if len(orders) > 1 && len(r.prepared.passages) > 1 {
 		s.Disagreement = mean(s.Disagreement, s.permuted, Disagreement(orders), 1)
 		s.permuted++
 	}
@@ -115,7 +130,7 @@ func (s *Summary) Add(o *Summary) {
 	}{
 		{&s.Rows, o.Rows}, {&s.Rejected, o.Rejected}, {&s.NoRanking, o.NoRanking}, {&s.EqualScores, o.EqualScores},
 		{&s.Passages, o.Passages}, {&s.CutPassages, o.CutPassages}, {&s.Lists, o.Lists}, {&s.Failed, o.Failed}, {&s.Malformed, o.Malformed},
-		{&s.OneSided, o.OneSided}, {&s.LowMass, o.LowMass}, {&s.PosFirst, o.PosFirst}, {&s.Labelled, o.Labelled},
+		{&s.OneSided, o.OneSided}, {&s.Repeated, o.Repeated}, {&s.Stale, o.Stale}, {&s.LowMass, o.LowMass}, {&s.PosFirst, o.PosFirst}, {&s.Labelled, o.Labelled},
 		{&s.ShownFirst, o.ShownFirst}, {&s.Shown, o.Shown}, {&s.FullTokens, o.FullTokens}, {&s.permuted, o.permuted},
 	} {
 		*n.to += n.more

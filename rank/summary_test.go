@@ -14,7 +14,8 @@ import (
 func TestSummary(t *testing.T) {
 	s := &Summary{}
 	add := func(pos int, cut map[int]bool, order []int, rankings ...[2][]int) {
-		r := &row{example: &Example{Pos: pos}, cut: cut}
+		r := &row{example: &Example{Pos: pos}, prepared: &Prepared{same: slices.Sorted(slices.Values(order))}, cut: cut}
+		r.prepared.passages = make([]string, len(order))
 		var done []*ranking
 		for _, k := range rankings {
 			sort := NewSort(k[1], 20, 10, 1)
@@ -97,5 +98,5 @@ func TestSummaryOfNothing(t *testing.T) {
 	require.NoError(t, err)
 	require.NotContains(t, string(text), "permuted")
 	require.NotContains(t, string(text), `"Missing"`)
-	require.Equal(t, 24, strings.Count(string(text), ":"), "%s", text)
+	require.Equal(t, 26, strings.Count(string(text), ":"), "%s", text)
 }
