@@ -28,6 +28,11 @@ func doctorCommand() (*pflag.FlagSet, func(context.Context, *ui, []string) error
 // doctor looks at one part after another and stops at the first that is broken,
 // with what it found so far already shown.
 func (f *teacherFlags) doctor(ctx context.Context, ui *ui) error {
+	if f.onnx != "" { // without a model the devices are looked at, and nothing runs
+		if err := f.checkDevice(); err != nil {
+			return err
+		}
+	}
 	lib, err := f.loadLibrary()
 	if err != nil {
 		return err

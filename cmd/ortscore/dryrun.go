@@ -94,7 +94,7 @@ func (s *scoring) preview(ctx context.Context, pair filePair) (*preview, error) 
 	if pair.in == dataset.Stdin {
 		return p, nil
 	}
-	if p.count, err = s.countFile(ctx, pair.in); err != nil {
+	if p.count, _, err = s.countFile(ctx, pair.in); err != nil {
 		return nil, err
 	}
 	if p.sampled > 0 {

@@ -16,6 +16,7 @@ type fileFlags struct {
 	limit         int
 	dryRun        bool
 	quiet, json   bool
+	dropScores    bool
 	stats         bool
 
 	keepsRejects bool // rows can be rejected with --on-error stop as well
@@ -40,6 +41,7 @@ func (f *fileFlags) add(fs *pflag.FlagSet, onError ...string) {
 	fs.StringVar(&f.saveName, "save-name", "", "the model's `name` in the output's name (default the model folder's)")
 	fs.Var(word[string]{&f.onError, oneOf(onError...)}, "on-error", "at a bad row: stop, or skip it into {out}.rejected.jsonl")
 	fs.BoolVar(&f.force, "force", false, "replace an output that exists")
+	fs.BoolVar(&f.dropScores, "drop-scores", false, "remove the score fields that a row has of another kind of run")
 	fs.Var(atLeast{&f.limit, 0}, "limit", "score only the first `n` rows of each file")
 	fs.BoolVar(&f.dryRun, "dry-run", false, "show the first row's text and an estimate of the work, and score nothing")
 	fs.BoolVar(&f.quiet, "quiet", false, "no progress and no summary")

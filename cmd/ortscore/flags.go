@@ -42,7 +42,8 @@ func newFlags(name string) *pflag.FlagSet {
 
 // parseFlags parses the arguments, then takes from the environment what they
 // leave unset: ORTSCORE_BATCH_TOKENS for --batch-tokens. A variable that is empty
-// is as good as none.
+// is as good as none. Variables are there for many commands, and only a flag that
+// stands in the arguments is Changed: it is meant for this one.
 func parseFlags(fs *pflag.FlagSet, args []string) error {
 	if err := fs.Parse(args); err != nil {
 		return valueError("", err)
@@ -57,6 +58,7 @@ func parseFlags(fs *pflag.FlagSet, args []string) error {
 		if err := fs.Set(f.Name, value); err != nil {
 			firstErr = valueError(name, err)
 		}
+		f.Changed = false
 	})
 	return firstErr
 }

@@ -51,6 +51,18 @@ func openInput(ctx context.Context, path string) (*dataset.Reader, error) {
 	return dataset.NewReader(path, r), nil
 }
 
+// checkUnchanged refuses what was read of a file where it is not what was read to
+// check it.
+func checkUnchanged(in *dataset.Reader, pair filePair, checked dataset.Content) error {
+	if pair.in == dataset.Stdin {
+		return nil
+	}
+	if err := in.Changed(checked); err != nil {
+		return withHint(err, "start again once nothing writes to it")
+	}
+	return nil
+}
+
 // readText reads a file that is one text, such as a template.
 func readText(path string) (string, error) {
 	data, err := regular.Read(path, regular.Small)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 	"time"
 
@@ -47,7 +48,7 @@ func commands() []command {
 }
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	ctx, stop := signal.NotifyContext(context.Background(), stopSignals()...)
 	// After the first signal the next one kills: a stop that hangs can be stopped.
 	context.AfterFunc(ctx, stop)
 	ui := newUI(os.Stdout, os.Stderr)
@@ -67,6 +68,13 @@ func abandon(ui *ui) {
 	atomicfile.RemoveAll()
 	ui.failInterrupted()
 	os.Exit(exitInterrupted)
+}
+
+// stopSignals are the signals that end a run. One that was ignored when the process
+// started stays so: nohup ignores SIGHUP, and a shell without job control SIGINT for
+// what it puts into the background.
+func stopSignals() []os.Signal {
+	return slices.DeleteFunc([]os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP}, signal.Ignored)
 }
 
 // run runs one command line and returns the exit code.

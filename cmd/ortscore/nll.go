@@ -94,7 +94,7 @@ func (f *nllFlags) job() (*nll.Job, error) {
 		return nil, err
 	}
 	return &nll.Job{
-		Task: f.task, Answers: f.answers, Seed: f.seed, Fields: f.fields, KeepInputs: f.keepInputs, Limit: f.limit,
+		Task: f.task, Answers: f.answers, Seed: f.seed, Fields: f.fields, DropScores: f.dropScores, KeepInputs: f.keepInputs, Limit: f.limit,
 		Builder: nll.Builder{KeyMaxLength: f.keyMaxLength, Span: f.answerSpan, Template: template},
 	}, nil
 }
@@ -131,7 +131,7 @@ func (s *scoring) build() error {
 
 // score checks all files, then scores one after another.
 func (s *scoring) score(ctx context.Context) error {
-	counts, err := s.check(ctx)
+	counts, contents, err := s.check(ctx)
 	if err != nil {
 		return err
 	}
@@ -144,7 +144,7 @@ func (s *scoring) score(ctx context.Context) error {
 	s.job.LM, s.job.Page = s.lm(), s.page()
 	start := time.Now()
 	for i, pair := range s.files {
-		sum, err := s.scoreFile(ctx, pair, counts[i], stats)
+		sum, err := s.scoreFile(ctx, pair, counts[i], contents[i], stats)
 		if err != nil {
 			s.ui.noteWritten(s.files[:i])
 			return err
@@ -161,32 +161,34 @@ func (s *scoring) score(ctx context.Context) error {
 
 // check reads every file once before any work is done. Standard input, which
 // can be read only once, is left out.
-func (s *scoring) check(ctx context.Context) ([]nll.Count, error) {
-	counts := make([]nll.Count, len(s.files))
+func (s *scoring) check(ctx context.Context) ([]nll.Count, []dataset.Content, error) {
+	counts, contents := make([]nll.Count, len(s.files)), make([]dataset.Content, len(s.files))
 	for i, pair := range s.files {
 		if pair.in == dataset.Stdin {
 			continue
 		}
 		var err error
-		if counts[i], err = s.countFile(ctx, pair.in); err != nil {
-			return nil, err
+		if counts[i], contents[i], err = s.countFile(ctx, pair.in); err != nil {
+			return nil, nil, err
 		}
 	}
-	return counts, nil
+	return counts, contents, nil
 }
 
-func (s *scoring) countFile(ctx context.Context, path string) (nll.Count, error) {
+func (s *scoring) countFile(ctx context.Context, path string) (nll.Count, dataset.Content, error) {
 	in, err := dataset.Open(path)
 	if err != nil {
-		return nll.Count{}, err
+		return nll.Count{}, dataset.Content{}, err
 	}
 	defer in.Close()
-	return s.job.Check(ctx, in, s.flags.onError == "skip")
+	count, err := s.job.Check(ctx, in, s.flags.onError == "skip")
+	s.ui.noteStale(path, count.Stale)
+	return count, in.Content(), err
 }
 
 // scoreFile scores one file. Its output appears under its name only when it is
 // whole.
-func (s *scoring) scoreFile(ctx context.Context, pair filePair, count nll.Count, stats *runStats) (sum *nll.Summary, err error) {
+func (s *scoring) scoreFile(ctx context.Context, pair filePair, count nll.Count, content dataset.Content, stats *runStats) (sum *nll.Summary, err error) {
 	in, err := openInput(ctx, pair.in)
 	if err != nil {
 		return nil, err
@@ -208,8 +210,14 @@ func (s *scoring) scoreFile(ctx context.Context, pair filePair, count nll.Count,
 	}
 	sum, err = s.job.Run(ctx, in, out)
 	bar.done(err == nil)
+	if err == nil {
+		err = checkUnchanged(in, pair, content)
+	}
 	if err != nil {
 		return nil, err
+	}
+	if pair.in == dataset.Stdin {
+		s.ui.noteStale(pair.in, sum.Stale)
 	}
 	if sum.Rejected > 0 {
 		s.rejected = append(s.rejected, s.job.Rejects.Path())

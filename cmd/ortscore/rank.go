@@ -31,6 +31,7 @@ type rankFlags struct {
 	permutations                int
 	aggregate                   rank.Method
 	window, step, passes        int
+	maxFailures                 int
 	seed                        uint64
 }
 
@@ -45,13 +46,14 @@ const (
 
 func rankCommand() (*pflag.FlagSet, func(context.Context, *ui, []string) error) {
 	f := &rankFlags{modelType: instructed, date: date{time.Date(2024, 7, 26, 0, 0, 0, 0, time.UTC)}, passageMaxLength: 512, scores: rank.Reciprocal,
-		order: rank.ShuffledOrder, permutations: 1, aggregate: rank.Borda, window: 20, step: 10, passes: 1}
+		order: rank.ShuffledOrder, permutations: 1, aggregate: rank.Borda, window: 20, step: 10, passes: 1, maxFailures: 50}
 	f.keepsRejects = true
 	fs := newFlags("rank")
 	f.teacherFlags.add(fs)
 	fs.Var(word[modelType]{&f.modelType, oneOf(baseModel, instructed, remoteModel)}, "model-type", "llm: a base model; llm_instruct: by its chat template; gpt: behind an endpoint")
 	f.fileFlags.add(fs, "stop", "skip", "equal")
 	fs.Lookup("on-error").Usage = "at a bad row: stop, or skip it into {out}.rejected.jsonl, where rows without a ranking go in any case; equal gives those equal scores"
+	fs.Var(atLeast{&f.maxFailures, 0}, "max-failures", "`n` lists in a row without a ranking end the run, as does half of the first 4n; 0 never ends it")
 	f.datasetFlags.add(fs)
 	fs.StringVar(&f.promptTemplate, "prompt-template", "", "a `file` with a prompt of your own, with {query} and {passages}, also {n}, {first}, {last}, {example}")
 	fs.Var(&f.date, "date", "the `day` that a chat template sees as today")
@@ -80,8 +82,9 @@ type ranking struct {
 	job     *rank.Job
 	files   []filePair
 
-	rejected []string // files of rejected rows that were written
-	broken   int      // datasets that were passed over
+	contents []dataset.Content // of the files when they were checked
+	rejected []string          // files of rejected rows that were written
+	broken   int               // datasets that were passed over
 	stats    decodeStats
 }
 
@@ -89,6 +92,9 @@ func (f *rankFlags) run(ctx context.Context, ui *ui, args []string) error {
 	r := &ranking{flags: f, ui: ui}
 	inputs, err := f.begin(ui, args)
 	if err != nil {
+		return err
+	}
+	if err := f.checkUsed(); err != nil {
 		return err
 	}
 	if r.job, err = f.job(); err != nil {
@@ -111,6 +117,9 @@ func (f *rankFlags) run(ctx context.Context, ui *ui, args []string) error {
 	}
 	return r.rank(ctx)
 }
+
+// failures bounds what fails over the run.
+func (r *ranking) failures() *rank.Failures { return &rank.Failures{Most: r.flags.maxFailures} }
 
 // job makes the job from the flags that need no model.
 func (f *rankFlags) job() (*rank.Job, error) {
@@ -135,7 +144,7 @@ func (f *rankFlags) job() (*rank.Job, error) {
 		PassageMaxLength: f.passageMaxLength,
 		Order:            f.order, Seed: f.seed, Permutations: f.permutations, Aggregate: f.aggregate,
 		Window: f.window, Step: f.step, Passes: f.passes,
-		Scores: f.scores, Relabel: f.relabel, Limit: f.limit,
+		Scores: f.scores, Relabel: f.relabel, DropScores: f.dropScores, Limit: f.limit,
 		EqualScores: f.onError == "equal", SkipBad: f.onError != "stop",
 	}, nil
 }
@@ -169,13 +178,13 @@ func (r *ranking) rank(ctx context.Context) error {
 	start := time.Now()
 	var done []filePair
 	for i, pair := range r.files {
-		sum, err := r.rankFile(ctx, pair, counts[i])
+		sum, err := r.rankFile(ctx, pair, counts[i], r.contents[i])
 		var bad *dataset.Error
 		switch {
 		case err == nil:
 			total.Add(sum)
 			done = append(done, pair)
-		case !errors.As(err, &bad) || !r.passOver(ctx, err):
+		case !(errors.As(err, &bad) || errors.Is(err, dataset.ErrChanged)) || !r.passOver(ctx, err):
 			r.ui.noteWritten(done)
 			return err
 		}
@@ -214,10 +223,11 @@ func (r *ranking) check(ctx context.Context) ([]rank.Count, error) {
 	var counts []rank.Count
 	var good []filePair
 	for _, pair := range r.files {
-		count, err := r.checkPair(ctx, pair)
+		count, content, err := r.checkPair(ctx, pair)
 		switch {
 		case err == nil:
 			counts, good = append(counts, count), append(good, pair)
+			r.contents = append(r.contents, content)
 		case !r.passOver(ctx, err):
 			return nil, err
 		}
@@ -231,33 +241,31 @@ func (r *ranking) check(ctx context.Context) ([]rank.Count, error) {
 
 // checkPair counts an input and, for a dataset, looks at what pair has looked at
 // for other files.
-func (r *ranking) checkPair(ctx context.Context, pair filePair) (rank.Count, error) {
+func (r *ranking) checkPair(ctx context.Context, pair filePair) (count rank.Count, content dataset.Content, err error) {
 	if pair.in == dataset.Stdin {
-		return rank.Count{}, nil
+		return count, content, nil
 	}
 	if pair.dataset {
 		if err := checkInput(pair.in); err != nil {
-			return rank.Count{}, err
+			return count, content, err
 		}
 		if err := r.flags.checkOutput(pair); err != nil {
-			return rank.Count{}, err
+			return count, content, err
 		}
 	}
-	return r.countFile(ctx, pair.in)
-}
-
-func (r *ranking) countFile(ctx context.Context, path string) (rank.Count, error) {
-	in, err := dataset.Open(path)
+	in, err := dataset.Open(pair.in)
 	if err != nil {
-		return rank.Count{}, err
+		return count, content, err
 	}
 	defer in.Close()
-	return r.job.Check(ctx, in)
+	count, err = r.job.Check(ctx, in)
+	r.ui.noteStale(pair.in, count.Stale)
+	return count, in.Content(), err
 }
 
 // rankFile ranks one file. Its output appears under its name only when it is
 // whole.
-func (r *ranking) rankFile(ctx context.Context, pair filePair, count rank.Count) (sum *rank.Summary, err error) {
+func (r *ranking) rankFile(ctx context.Context, pair filePair, count rank.Count, content dataset.Content) (sum *rank.Summary, err error) {
 	in, err := openInput(ctx, pair.in)
 	if err != nil {
 		return nil, err
@@ -277,8 +285,17 @@ func (r *ranking) rankFile(ctx context.Context, pair filePair, count rank.Count)
 	r.stats.bar = bar
 	sum, err = r.job.Run(ctx, in, out)
 	bar.done(err == nil)
+	if errors.Is(err, rank.ErrNoRankings) {
+		err = withHint(err, "--dry-run shows the first prompt; --max-failures allows more of them")
+	}
+	if err == nil {
+		err = checkUnchanged(in, pair, content)
+	}
 	if err != nil {
 		return nil, err
+	}
+	if pair.in == dataset.Stdin {
+		r.ui.noteStale(pair.in, sum.Stale)
 	}
 	if sum.Rejected > 0 {
 		r.rejected = append(r.rejected, r.job.Rejects.Path())

@@ -38,7 +38,7 @@ func (r *ranking) dryRun(ctx context.Context) error {
 func (r *ranking) preview(ctx context.Context, pair filePair) (*rankPreview, error) {
 	p := &rankPreview{pair: pair}
 	var err error
-	if p.count, err = r.checkPair(ctx, pair); err != nil {
+	if p.count, _, err = r.checkPair(ctx, pair); err != nil {
 		return nil, err
 	}
 	in, err := openInput(ctx, pair.in)

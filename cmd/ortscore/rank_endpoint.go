@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,15 +21,17 @@ import (
 // endpointFlags say where a gpt teacher is.
 type endpointFlags struct {
 	baseURL, model, keyFile string
+	extraBody               string
 	parallel, retries       int
 	deadline                time.Duration
 }
 
 func (f *endpointFlags) add(fs *pflag.FlagSet) {
 	f.parallel, f.retries, f.deadline = 8, 5, 2*time.Minute
-	fs.StringVar(&f.baseURL, "base-url", "https://api.openai.com/v1", "the endpoint of --model-type gpt")
+	fs.StringVar(&f.baseURL, "base-url", "https://api.openai.com/v1", "the endpoint of --model-type gpt; a query, such as ?api-version=..., goes along")
 	fs.StringVar(&f.model, "model", "", "the model's `name` at the endpoint (seed name: --generate_model_path)")
 	fs.StringVar(&f.keyFile, "api-key-file", "", "a `file` with the endpoint's key (default $OPENAI_API_KEY, or none)")
+	fs.StringVar(&f.extraBody, "extra-body", "", "a `file` with a JSON object that goes into every request, such as {\"reasoning_effort\": \"low\"}")
 	fs.Var(atLeast{&f.parallel, 1}, "parallel", "requests at once")
 	fs.Var(atLeast{&f.retries, 0}, "retries", "tries after the first of a request that fails")
 	fs.DurationVar(&f.deadline, "deadline", f.deadline, "of one try")
@@ -57,11 +60,13 @@ func (f *endpointFlags) key() (openai.Key, error) {
 // remoteRanker is a teacher behind an endpoint.
 type remoteRanker struct {
 	model     string
+	address   string        // without what may be a key
 	tokenizer *hf.Tokenizer // nil: words are counted
 }
 
 func (r *remoteRanker) name() string                       { return strings.ReplaceAll(r.model, "/", "_") }
 func (r *remoteRanker) provider() string                   { return "endpoint" }
+func (r *remoteRanker) place() string                      { return r.model + " at " + r.address }
 func (r *remoteRanker) models() int                        { return 0 }
 func (r *remoteRanker) precision() string                  { return unknownPrecision }
 func (r *remoteRanker) show(prompt string) (string, error) { return prompt, nil }
@@ -70,6 +75,29 @@ func (r *remoteRanker) close() {
 	if r.tokenizer != nil {
 		_ = r.tokenizer.Close()
 	}
+}
+
+// extra reads the fields of --extra-body. What it sets beside a flag, one of the two
+// would not be used.
+func (f *rankFlags) extra() (openai.Extra, error) {
+	if f.extraBody == "" {
+		return openai.Extra{}, nil
+	}
+	text, err := readText(f.extraBody)
+	if err != nil {
+		return openai.Extra{}, err
+	}
+	extra, err := openai.ParseExtra(text)
+	if err != nil {
+		return openai.Extra{}, fmt.Errorf("%s: %w", f.extraBody, err)
+	}
+	for _, both := range []struct{ field, flag string }{{"max_tokens", "max-tokens"}, {"max_completion_tokens", "max-tokens"},
+		{"temperature", "temperature"}, {"top_p", "top-p"}, {"stop", "stop"}} {
+		if extra.Has(both.field) && f.set.Changed(both.flag) {
+			return openai.Extra{}, withHint(fmt.Errorf("%s: %s: must not be set beside --%s", f.extraBody, both.field, both.flag), "leave one of them out")
+		}
+	}
+	return extra, nil
 }
 
 func (f *rankFlags) remote(r *ranking) (rankTeacher, error) {
@@ -82,9 +110,13 @@ func (f *rankFlags) remote(r *ranking) (rankTeacher, error) {
 		out.model = f.onnx // the seed has one flag for both
 	}
 	opts := openai.Options{BaseURL: f.baseURL, Model: out.model, Key: key, Deadline: f.deadline, Retries: f.retries,
-		Parallel: f.parallel, MaxTokens: f.maxTokens, Temperature: f.temperature, Stop: f.stop}
+		Parallel: f.parallel, MaxTokens: f.maxTokens, Temperature: f.temperature, Stop: f.stop,
+		OnNote: func(note string) { r.ui.notes([]string{note}) }}
+	if opts.Extra, err = f.extra(); err != nil {
+		return nil, err
+	}
 	if opts.MaxTokens == 0 {
-		opts.MaxTokens = freeTokens
+		opts.MaxTokens = cmp.Or(opts.Extra.MaxTokens(), freeTokens)
 	}
 	if f.topP < 1 {
 		opts.TopP = f.topP
@@ -97,7 +129,8 @@ func (f *rankFlags) remote(r *ranking) (rankTeacher, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.job.Teacher = &rank.Remote{Client: client, First: f.firstID, OnReply: r.stats.replies}
+	out.address = client.Host()
+	r.job.Teacher = &rank.Remote{Client: client, Failures: r.failures(), First: f.firstID, OnReply: r.stats.replies}
 	r.job.Tokenizer = rank.Words{}
 	if f.tokenizer != "" {
 		path, err := hf.LocateTokenizer(f.tokenizer)

@@ -50,6 +50,7 @@ const freeTokens = 512
 type rankTeacher interface {
 	name() string      // for the output's name
 	provider() string  // what it runs on
+	place() string     // the same for a person, with the device or the address
 	precision() string // of its weights
 	models() int       // copies that run here
 	// show returns a prompt as the model gets it.
@@ -109,7 +110,7 @@ func (l *localRanker) close() {
 // tokenizer and not the model.
 func (l *localRanker) prepare() error {
 	f, job := l.ranking.flags, l.ranking.job
-	l.local = &rank.Local{Seed: f.seed, Decode: l.tokenizer.Decode, MaxNew: f.maxTokens, Stop: f.stop, First: f.firstID}
+	l.local = &rank.Local{Failures: l.ranking.failures(), Seed: f.seed, Decode: l.tokenizer.Decode, MaxNew: f.maxTokens, Stop: f.stop, First: f.firstID}
 	frame, err := l.frame()
 	if err != nil {
 		return err

@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -29,6 +30,8 @@ var scriptCommands = map[string]func(ts *testscript.TestScript, neg bool, args [
 	"fails":     fails,
 	"says":      says,
 	"interrupt": interrupt,
+	"outlives":  outlives,
+	"meanwhile": meanwhile,
 	"model":     copyModel,
 	"edit":      editFile,
 	"truncate":  truncateFile,
@@ -154,7 +157,6 @@ func says(ts *testscript.TestScript, neg bool, args []string) {
 // a file matches the glob to stay, and wants exit code 130 at once and every file
 // as it was.
 func interrupt(ts *testscript.TestScript, _ bool, args []string) {
-	signals := map[string]os.Signal{"INT": syscall.SIGINT, "TERM": syscall.SIGTERM, "HUP": syscall.SIGHUP}
 	before := snapshot(ts)
 	cmd := exec.Command(ts.Getenv("ORTSCORE"), args[2:]...)
 	cmd.Dir = ts.MkAbs(".")
@@ -185,6 +187,86 @@ func interrupt(ts *testscript.TestScript, _ bool, args []string) {
 	}
 	unchanged(ts, before)
 	_, _ = ts.Stderr().Write(stderr.Bytes())
+}
+
+// outlives SIGNAL GLOB ARG...
+//
+// runs ortscore with the signal ignored from its start on, as nohup and shells do,
+// sends it the signal once a file matches the glob to stay, and wants exit code 0.
+func outlives(ts *testscript.TestScript, _ bool, args []string) {
+	cmd, stderr := startShell(ts, `trap '' `+args[0]+`; exec "$@"`, args[2:])
+	done := make(chan error, 1)
+	go func() { done <- cmd.Wait() }()
+	waitForFile(ts, ts.MkAbs(args[1]), done)
+	ts.Check(cmd.Process.Signal(signals[args[0]]))
+	finish(ts, cmd, done, stderr, exitOK)
+}
+
+// meanwhile CHANGE FILE GLOB CODE ARG...
+//
+// runs ortscore, changes the file once another one matches the glob to stay, and
+// wants the exit code. It grows by a line, shrinks by one, has one byte changed, is
+// replaced by the file that has its name and .new, or written again as it is.
+func meanwhile(ts *testscript.TestScript, _ bool, args []string) {
+	change, path := args[0], ts.MkAbs(args[1])
+	code, err := strconv.Atoi(args[3])
+	ts.Check(err)
+	cmd, stderr := startShell(ts, `exec "$@"`, args[4:])
+	done := make(chan error, 1)
+	go func() { done <- cmd.Wait() }()
+	waitForFile(ts, ts.MkAbs(args[2]), done)
+	data, err := os.ReadFile(path)
+	ts.Check(err)
+	if change == "replace" {
+		ts.Check(os.Rename(path+".new", path))
+	} else {
+		ts.Check(os.WriteFile(path, changed(data, change), 0o666))
+	}
+	finish(ts, cmd, done, stderr, code)
+}
+
+func changed(data []byte, change string) []byte {
+	lines := slices.Collect(bytes.Lines(data))
+	switch change {
+	case "grow":
+		return append(data, lines[0]...)
+	case "shrink":
+		return bytes.Join(lines[:len(lines)-1], nil)
+	case "edit":
+		at := bytes.LastIndex(data, []byte("river"))
+		data[at] = 'd'
+	}
+	return data
+}
+
+var signals = map[string]os.Signal{"INT": syscall.SIGINT, "TERM": syscall.SIGTERM, "HUP": syscall.SIGHUP}
+
+// startShell starts ortscore from a shell's command line.
+func startShell(ts *testscript.TestScript, line string, args []string) (*exec.Cmd, *bytes.Buffer) {
+	cmd := exec.Command("sh", append([]string{"-c", line, "sh", ts.Getenv("ORTSCORE")}, args...)...)
+	cmd.Dir = ts.MkAbs(".")
+	for _, name := range []string{"PATH", "ORTSCORE_ORT_LIB", "ORTSCORE_ONNX", "ORTSCORE_THREADS", "GORACE"} {
+		cmd.Env = append(cmd.Env, name+"="+ts.Getenv(name))
+	}
+	stderr := &bytes.Buffer{}
+	cmd.Stderr = stderr
+	ts.Check(cmd.Start())
+	return cmd, stderr
+}
+
+// finish waits for a command's end and wants its exit code.
+func finish(ts *testscript.TestScript, cmd *exec.Cmd, done <-chan error, stderr *bytes.Buffer, code int) {
+	select {
+	case <-done:
+	case <-time.After(5 * time.Minute):
+		_ = cmd.Process.Kill()
+		ts.Fatalf("want an end within 5 minutes, got none")
+	}
+	ts.Logf("[stderr]\n%s", stderr.String())
+	_, _ = ts.Stderr().Write(stderr.Bytes())
+	if got := cmd.ProcessState.ExitCode(); got != code {
+		ts.Fatalf("want exit code %d, got %d", code, got)
+	}
 }
 
 // waitForFile waits until a file matches the glob and is still there a moment

@@ -9,6 +9,7 @@ import (
 	"math"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"regexp"
 	"slices"
@@ -197,6 +198,12 @@ func nearScores(ts *testscript.TestScript, _ bool, args []string) {
 //	locked   401 with the Authorization header in its message
 //	once     answers the first request and locks then
 //	silent   never answers
+//	cold     refuses a temperature
+//	echo     answers with the Authorization header and the address, in several spellings
+//	empty    answers with an empty text
+//	half     answers every other request so
+//	moved    redirects to an address with the key
+//	cuts     counts 50 tokens in every prompt
 func startEndpoint(ts *testscript.TestScript, _ bool, args []string) {
 	e := &endpoint{mode: args[0], tries: map[string]int{}}
 	server := httptest.NewServer(e)
@@ -253,11 +260,26 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		refuse(http.StatusUnauthorized, "no such key: "+key)
 	case e.mode == "silent":
 		<-r.Context().Done()
+	case e.mode == "cold" && strings.Contains(string(body), `"temperature":`):
+		refuse(http.StatusBadRequest, "Unsupported value: 'temperature' does not support 0 with this model.")
+	case e.mode == "echo":
+		say(w, fmt.Sprintf("I was asked with %s at %s, also %s and %q", key, r.RequestURI, url.QueryEscape(key), url.PathEscape(key)), 100)
+	case e.mode == "moved":
+		http.Redirect(w, r, "http://127.0.0.1:1/"+url.PathEscape(strings.TrimPrefix(key, "Bearer ")), http.StatusFound)
+	case e.mode == "empty", e.mode == "half" && n%2 == 1:
+		say(w, "", 100)
+	case e.mode == "cuts":
+		say(w, answer(body), 50)
 	default:
 		time.Sleep(time.Duration(4-n%4) * 5 * time.Millisecond)
-		text, _ := json.Marshal(answer(body))
-		fmt.Fprintf(w, `{"choices": [{"message": {"content": %s}, "finish_reason": "stop"}], "usage": {"prompt_tokens": 100, "completion_tokens": 10}}`, text)
+		say(w, answer(body), 100)
 	}
+}
+
+// say writes a completion of a prompt of so many tokens.
+func say(w io.Writer, text string, tokens int) {
+	content, _ := json.Marshal(text)
+	fmt.Fprintf(w, `{"choices": [{"message": {"content": %s}, "finish_reason": "stop"}], "usage": {"prompt_tokens": %d.0, "completion_tokens": 10}}`, content, tokens)
 }
 
 var shownPassage = regexp.MustCompile(`(?m)^\[(\d+)\] (.*)$`)

@@ -89,11 +89,12 @@ type outcome struct {
 	Precision     string   `json:"precision"` // of the teacher's weights
 	Outputs       []string `json:"outputs"`
 	RejectedFiles []string `json:"rejected_files"`
+	place         string   // what the teacher ran on, for a person
 }
 
 // newOutcome makes lists of no files empty, and not null.
-func newOutcome(model, provider, precision string, done []filePair, rejected []string) outcome {
-	o := outcome{Version: version, Model: model, Provider: provider, Precision: precision, Outputs: []string{}, RejectedFiles: append([]string{}, rejected...)}
+func newOutcome(model, provider, precision, place string, done []filePair, rejected []string) outcome {
+	o := outcome{place: place, Version: version, Model: model, Provider: provider, Precision: precision, Outputs: []string{}, RejectedFiles: append([]string{}, rejected...)}
 	for _, p := range done {
 		o.Outputs = append(o.Outputs, p.out)
 	}
@@ -111,7 +112,7 @@ type report struct {
 
 func (s *scoring) report(sum *nll.Summary, stats *runStats) *report {
 	r := &report{
-		outcome:  newOutcome(s.teacher.files.Model, string(s.teacher.info.Provider), s.teacher.stored, s.files, s.rejected),
+		outcome:  newOutcome(s.teacher.files.Model, string(s.teacher.info.Provider), s.teacher.stored, s.teacher.place(), s.files, s.rejected),
 		Summary:  sum,
 		runStats: *stats,
 		asPosNeg: s.flags.fields != nll.TeacherFields,
@@ -169,7 +170,7 @@ type rankReport struct {
 
 func (r *ranking) report(sum *rank.Summary, done []filePair) *rankReport {
 	return &rankReport{
-		outcome:     newOutcome(r.teacher.name(), r.teacher.provider(), r.teacher.precision(), done, r.rejected),
+		outcome:     newOutcome(r.teacher.name(), r.teacher.provider(), r.teacher.precision(), r.teacher.place(), done, r.rejected),
 		Broken:      r.broken,
 		constrained: r.flags.modelType != remoteModel && r.flags.decode == constrainedDecoding,
 		Summary:     sum,

@@ -28,9 +28,12 @@ type teacherFlags struct {
 	ortLib                 string
 	ioMap                  map[string]string
 	allowLeak              bool
+
+	set *pflag.FlagSet // that these are part of
 }
 
 func (f *teacherFlags) add(fs *pflag.FlagSet) {
+	f.set = fs
 	fs.StringVar(&f.onnx, "onnx", "", "the teacher: an .onnx `file` or a model folder (seed name: --model_name_or_path)")
 	fs.StringVar(&f.dtype, "dtype", "", "which of a folder's models: fp32, fp16, q4 ... (default full precision; seed name: --lm_dtype)")
 	fs.StringVar(&f.tokenizer, "tokenizer", "", "tokenizer.json or its `folder` (default beside the model, or a folder up)")
@@ -63,8 +66,29 @@ type teacher struct {
 	flags     *teacherFlags
 }
 
+// checkDevice refuses flags of CUDA devices where the model is to run on the cpu. A
+// variable of the environment gives way to --ep cpu among the arguments.
+func (f *teacherFlags) checkDevice() error {
+	if f.ep != ort.CPU || f.set == nil {
+		return nil
+	}
+	for _, name := range []string{"devices", "gpu-memory"} {
+		variable, value := fromEnvironment(name)
+		switch {
+		case f.set.Changed(name):
+			return withHint(fmt.Errorf("--%s: want --ep cuda or --ep auto with it, got --ep cpu", name), "--replicas runs copies of the model on the cpu")
+		case value != "" && !f.set.Changed("ep"):
+			return withHint(fmt.Errorf("%s: want --ep cuda or --ep auto with it, got --ep cpu", variable), "--ep cpu among the arguments runs on the cpu all the same")
+		}
+	}
+	return nil
+}
+
 // open finds the model's files and reads those that are quick to read.
 func (f *teacherFlags) open() (*teacher, error) {
+	if err := f.checkDevice(); err != nil {
+		return nil, err
+	}
 	if f.onnx == "" {
 		return nil, withHint(fmt.Errorf("want a model in --onnx, got none"), "make demo makes one in build/models; see README on how to bring your own")
 	}
@@ -121,6 +145,18 @@ func leakHint(err error) error {
 
 // name is the model's, for an output's name.
 func (t *teacher) name() string { return labelled(t.files.Name, t.stored) }
+
+// place is what the model runs on, as a summary names it.
+func (t *teacher) place() string {
+	if t.info.Provider != ort.CUDA {
+		return "the " + string(t.info.Provider)
+	}
+	devices := numbers{&t.flags.devices}.String()
+	if len(t.flags.devices) > 1 {
+		return "cuda devices " + devices
+	}
+	return "cuda device " + devices
+}
 
 // precision is that of the model's weights.
 func (t *teacher) precision() string { return t.stored }
@@ -192,9 +228,6 @@ func (t *teacher) startDecoder(ctx context.Context) error {
 
 // load opens the model on every device, as often as there are to be replicas.
 func (t *teacher) load(open func(path string, opts ort.Options) (ort.Info, error)) error {
-	if t.flags.ep == ort.CPU && len(t.flags.devices) > 1 {
-		return withHint(fmt.Errorf("--devices: want one device on the cpu, got %d", len(t.flags.devices)), "--replicas runs copies of the model there")
-	}
 	if _, err := t.flags.loadLibrary(); err != nil {
 		return err
 	}

@@ -59,6 +59,13 @@ func (u *ui) notes(notes []string) {
 	}
 }
 
+// noteStale says how many rows of an input keep scores that the run has not made.
+func (u *ui) noteStale(path string, rows int) {
+	if rows > 0 {
+		u.notes([]string{fmt.Sprintf("%s: %s with score fields of another kind of run, which stay beside the new ones; --drop-scores removes them", path, count(rows, "row"))})
+	}
+}
+
 // noteWritten names the outputs of the files before an error, which stay.
 func (u *ui) noteWritten(files []filePair) {
 	for _, pair := range files {
@@ -82,8 +89,8 @@ func (u *ui) summary(asJSON bool, r *report, stats bool) {
 		return
 	}
 	line := u.line
-	line("%s, %s scored: %s tokens in %s, %s tokens/s, %.1f%% padding%s", count(r.Rows, "row"), count(r.Passages, "passage"),
-		thousands(r.Tokens), seconds(r.Seconds), thousands(int(r.TokensPerSecond)), 100*share(r.Padding, r.Tokens+r.Padding), weightsText(r.Precision))
+	line("%s, %s scored: %s tokens in %s on %s, %s tokens/s, %.1f%% padding%s", count(r.Rows, "row"), count(r.Passages, "passage"),
+		thousands(r.Tokens), seconds(r.Seconds), r.place, thousands(int(r.TokensPerSecond)), 100*share(r.Padding, r.Tokens+r.Padding), weightsText(r.Precision))
 	if r.Passages > 0 {
 		line("scores from %.4f to %.4f, mean %.4f, spread within a row %.4f", r.Min, r.Max, r.Mean, r.Spread)
 	}
@@ -99,6 +106,7 @@ func (u *ui) summary(asJSON bool, r *report, stats bool) {
 	if r.OneSided > 0 && r.asPosNeg {
 		line("%s without pos or without neg, on which FlagEmbedding's fine-tuning fails", count(r.OneSided, "row"))
 	}
+	u.repeated(r.Repeated)
 	if r.Ignored > 0 {
 		line("%s with a history, whose pos and neg got no score", count(r.Ignored, "row"))
 	}
@@ -149,8 +157,8 @@ func (u *ui) rankSummary(asJSON bool, r *rankReport, stats bool) {
 	if u.quiet || asJSON {
 		return
 	}
-	u.line("%s, %s ranked: %s of %s tokens, in %s%s", count(r.Rows, "row"), count(r.Passages, "passage"),
-		count(r.Lists, "list"), thousands(r.PromptTokens), seconds(r.Seconds), weightsText(r.Precision))
+	u.line("%s, %s ranked: %s of %s tokens, in %s on %s%s", count(r.Rows, "row"), count(r.Passages, "passage"),
+		count(r.Lists, "list"), thousands(r.PromptTokens), seconds(r.Seconds), r.place, weightsText(r.Precision))
 	if r.constrained && r.RowSteps > 0 {
 		u.line("%s, %s over all rows in place of %s, the tokens of the rankings: %.0f%% saved", count(r.Steps, "step"),
 			thousands(r.RowSteps), thousands(r.FullTokens), 100*(1-share(r.RowSteps, r.FullTokens)))
@@ -175,6 +183,7 @@ func (u *ui) rankSummary(asJSON bool, r *rankReport, stats bool) {
 	if r.OneSided > 0 {
 		u.line("%s without pos or without neg, on which FlagEmbedding's fine-tuning fails", count(r.OneSided, "row"))
 	}
+	u.repeated(r.Repeated)
 	if r.EqualScores > 0 {
 		u.line("%s without a ranking, with equal scores", count(r.EqualScores, "row"))
 	}
@@ -185,6 +194,13 @@ func (u *ui) rankSummary(asJSON bool, r *rankReport, stats bool) {
 		u.usage(r.usage)
 	}
 	u.written(r.Rejected, r.RejectedFiles, r.Outputs)
+}
+
+// repeated says how many rows hold a passage more than once.
+func (u *ui) repeated(rows int) {
+	if rows > 0 {
+		u.line("%s in which a passage stands more than once, with one score", count(rows, "row"))
+	}
 }
 
 // written names the files that a run leaves behind.
