@@ -12,7 +12,7 @@ for model; do
     report=$out/$(basename "$model").$decode.json
     status=0
     "$ortscore" rank --onnx "$model" --in "$out/lists.jsonl" --out "$out/ranked.jsonl" --force \
-      --decode $decode --max-tokens 64 --window 9 --step 4 --quiet --json >"$report" 2>/dev/null || status=$?
+      --decode $decode --max-tokens 64 --window 9 --step 4 --max-failures 0 --quiet --json >"$report" 2>/dev/null || status=$?
     test $status -eq 0 || test $status -eq 3 || exit $status
     python3 "$here/malformed_line.py" "$report" "$(basename "$model")" $decode
   done
