@@ -83,6 +83,20 @@ func TestRemoteFailuresEndTheRun(t *testing.T) {
 	require.Empty(t, out.String())
 }
 
+// A key is told in no reason, whoever makes that of what.
+func TestRemoteHidesTheKeyInEveryReason(t *testing.T) {
+	for _, finish := range []string{"stop", "length", "sk-0123456789"} {
+		for _, text := range []string{"sk-0123456789", "[1] > sk-0123456789 and no more", ""} {
+			teacher := remote(t, func(w http.ResponseWriter, _ string) { reply(w, text, finish) })
+			key, err := openai.ParseKey("sk-0123456789")
+			require.NoError(t, err)
+			teacher.Client = withKey(t, teacher, key)
+			got := rankOne(t, teacher, list("p", 3))
+			require.NotContains(t, fmt.Sprintf("%v %+v %s", got, got, got.failure()), "01234567")
+		}
+	}
+}
+
 // withKey is the client of a teacher, but with a key.
 func withKey(t *testing.T, r *Remote, key openai.Key) *openai.Client {
 	t.Helper()

@@ -168,7 +168,7 @@ func (r *Remote) Rank(ctx context.Context, lists []List) ([]Reading, error) {
 	}
 	readings := make([]Reading, len(lists))
 	replies, err := r.Client.Complete(ctx, prompts, func(i int, reply openai.Reply) error {
-		readings[i] = r.read(lists[i], reply)
+		readings[i] = r.hide(r.read(lists[i], reply))
 		return r.Failures.add(readings[i])
 	})
 	if err != nil {
@@ -180,11 +180,23 @@ func (r *Remote) Rank(ctx context.Context, lists []List) ([]Reading, error) {
 	return readings, nil
 }
 
+// hide blanks the key in what may be shown of a reading: a model may repeat what a
+// gateway has put into its prompt.
+func (r *Remote) hide(out Reading) Reading {
+	out.Text = r.Client.Hide(out.Text)
+	if out.Err != nil {
+		if text := r.Client.Hide(out.Err.Error()); text != out.Err.Error() {
+			out.Err = errors.New(text)
+		}
+	}
+	return out
+}
+
 func (r *Remote) read(list List, reply openai.Reply) Reading {
 	if reply.Err != nil { // it said nothing that could be repaired
 		return Reading{Err: reply.Err, Mass: 1}
 	}
-	out := Reading{Ranking: Parse(reply.Text, list.N, r.First), Mass: 1, Text: r.Client.Hide(reply.Text), Full: reply.CompletionTokens}
+	out := Reading{Ranking: Parse(reply.Text, list.N, r.First), Mass: 1, Text: reply.Text, Full: reply.CompletionTokens}
 	if strings.TrimSpace(reply.Text) == "" && reply.Finish != "" {
 		out.Err = errors.New("want an answer, got none: " + reply.Finish)
 	}

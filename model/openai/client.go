@@ -13,6 +13,7 @@ import (
 	"math"
 	"net/http"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -41,7 +42,7 @@ type Options struct {
 	Extra       Extra    // goes into every request, in place of the above where it has the same field
 
 	// OnNote, if set, is called with what a person should know of the answers, each
-	// once. It may be called by several goroutines at once.
+	// once, by one goroutine at a time.
 	OnNote func(note string) `json:"-"`
 }
 
@@ -59,6 +60,7 @@ type Client struct {
 	heated   atomic.Bool // the endpoint has answered a request with a temperature
 	unheated atomic.Bool // the endpoint wants no temperature
 	lengths  lengths
+	noting   sync.Mutex
 }
 
 // New checks the options and returns a client. It does not reach out.

@@ -64,5 +64,6 @@ func (l *lengths) cut() bool {
 	case l.at >= 3 && grown >= 1.25:
 		return true
 	}
-	return l.at >= 10 && 20*l.at >= l.seen && float64(l.long) >= 1.25*float64(l.least)
+	spread := float64(l.long) / float64(max(l.least, 1))
+	return l.at >= 10 && 20*l.at >= l.seen && spread >= 1.25 || l.at >= 20 && 2*l.at >= l.seen && spread >= 1.05
 }

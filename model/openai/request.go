@@ -112,6 +112,8 @@ func (c *Client) accepted(sent form) {
 }
 
 func (c *Client) note(format string, args ...any) {
+	c.noting.Lock()
+	defer c.noting.Unlock()
 	if c.opts.OnNote != nil {
 		c.opts.OnNote(fmt.Sprintf(format, args...))
 	}
