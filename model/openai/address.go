@@ -69,7 +69,7 @@ func (a *address) showQuery(values url.Values) string {
 				continue
 			}
 			parts = append(parts, name+"="+blank)
-			if len(value) >= recognisable {
+			if len(value) >= valueLength {
 				a.secrets = append(a.secrets, Key{&value})
 			}
 		}
@@ -102,8 +102,11 @@ func withoutKeys(address string) string {
 	return strings.Join(parts, "/")
 }
 
-// keyLength is the least that a part of a path has which is taken for a key.
-const keyLength = 16
+// The least that a value of a query has, and a part of a path, to be taken for a key.
+const (
+	valueLength = 4
+	keyLength   = 16
+)
 
 func mayBeKey(part string) bool {
 	return len(part) >= keyLength && strings.ContainsFunc(part, unicode.IsDigit) && strings.ContainsFunc(part, unicode.IsLetter)
