@@ -5,11 +5,10 @@ import (
 	"unicode"
 )
 
-// Clean makes a text safe to stand among numbered passages. What Parse would
-// take for an identifier, such as [3], [ 1, 2 ] or 【３】, stands in round
-// brackets then, with plain digits; runs of white space, newlines among them,
-// become one space, so that a passage is one line; none is left at the edges.
-// Clean text stays as it is.
+// Clean makes a text safe to stand among numbered passages. What looks like the
+// identifier of one, such as [3], [ 1, 2 ] or 【３】, stands in round brackets then,
+// with plain digits; runs of white space, newlines among them, become one space, so
+// that a passage is one line; none is left at the edges. Clean text stays as it is.
 func Clean(text string) string {
 	text = bracketed.ReplaceAllStringFunc(text, func(group string) string {
 		return "(" + plainDigits(strings.TrimFunc(group, func(r rune) bool { return isSpace(r) || isBracket(r) })) + ")"

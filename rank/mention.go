@@ -4,173 +4,211 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
-// The pieces of the patterns below.
+// bracketed is a number in brackets, or several, as a text may hold it that is
+// shown to a teacher. Clean leaves no text that matches.
+var bracketed = regexp.MustCompile(`[\[［【][` + space + `]*` + item +
+	`(?:[` + space + `,;>=，；、＞]+` + item + `)*[` + space + `]*[\]］】]`)
+
 const (
-	space  = `\x09-\x0d\x1c-\x20\x{85}\p{Z}` // isSpace
-	digits = `[0-9０-９]+`
-	label  = `(?i:passage|document|doc|id)`
+	space = `\x09-\x0d\x1c-\x20\x{85}\p{Z}` // isSpace
+	item  = `(?:(?i:passage|document|doc|id)[` + space + `:#]*|#)?[0-9０-９]+`
+)
+
+// style is how an identifier is written, the clearest last.
+type style int
+
+const (
+	bare     style = iota // 2
+	round                 // (2)
+	labelled              // Passage 2
+	square                // [2]
+)
+
+// mention is a number that may name a passage, in a plainText.
+type mention struct {
+	number   int // -1 for one that is too large
+	from, to int // label and brackets included
+	style    style
+	inside   bool // in brackets that it shares with the mention before
+	asked    bool // written as the prompt asks: "[2]"
+}
+
+// What is written before a number. One letter stands right before it.
+const (
+	noun  = `(?:passages?|psg|para|documents?|docs?|texts?|paragraphs?|candidates?|items?|results?|snippets?|chunks?|contexts?|articles?|options?|entry|ids?|identifiers?|numbers?|no|nr|num|index|pid|docid|段落|文档|文章|篇章)`
+	label = `(?i:` + noun + `(?: ?` + noun + `)?\.?[ :#=-]{0,3}|[pd]#?|#)`
 )
 
 var (
-	// bracketed is a number in brackets, or several. Clean leaves no text that
-	// matches.
-	bracketed = regexp.MustCompile(`[\[［【][` + space + `]*` + item +
-		`(?:[` + space + `,;>=，；、＞]+` + item + `)*[` + space + `]*[\]］】]`)
-	number = regexp.MustCompile(digits)
-
-	// arrow and tie are what may stand between two identifiers of one ranking.
-	arrow = regexp.MustCompile(`^` + trim + `(?:>{1,3}|>=|≥|＞|≻|→|-{1,2}>|=>|&gt;)` + trim + `(?:` + label + trim + `)?$`)
-	tie   = regexp.MustCompile(`^` + trim + `=` + trim + `(?:` + label + trim + `)?$`)
-
-	thinking = regexp.MustCompile(`(?i)<(/?)(?:think|thinking|reasoning)>`)
+	brackets = regexp.MustCompile(`[\[({] *` + labelledNumber + `(?:(?: *(?:[,;|/]|[-=]*>+=?|<+=?|=+|-|\.\.) *| +(?:(?:and|to|through) )?)` + labelledNumber + `)* *[\])}]`)
+	number   = regexp.MustCompile(`[0-9]+`)
+	named    = regexp.MustCompile(label + `?[0-9]+`)
 )
 
-const (
-	item = `(?:` + label + `[` + space + `:#]*|#)?` + digits
-	trim = "[" + space + "*_`\"'()\\[\\]#:]*" // white space, quotes and markdown
-)
+const labelledNumber = `(?:` + label + `)?[0-9]+`
+
+// mentions finds the numbers of a text.
+func mentions(p plainText, original string) []mention {
+	var out []mention
+	at := 0
+	for _, g := range brackets.FindAllStringIndex(p.text, -1) {
+		out = append(p.loose(out, at, g[0]), p.inBrackets(g[0], g[1], original)...)
+		at = g[1]
+	}
+	return p.loose(out, at, len(p.text))
+}
+
+// inBrackets returns the numbers of one pair of brackets.
+func (p plainText) inBrackets(from, to int, original string) []mention {
+	var out []mention
+	kind := round
+	if p.text[from] == '[' {
+		kind = square
+	}
+	for i, d := range number.FindAllStringIndex(p.text[from:to], -1) {
+		m := mention{number: value(p.text[from+d[0] : from+d[1]]), from: from + d[0], to: from + d[1], style: kind, inside: i > 0}
+		if i == 0 {
+			m.from = from
+		}
+		out = append(out, m)
+	}
+	out[len(out)-1].to = to
+	if len(out) == 1 {
+		id := identifier(out[0].number)
+		out[0].asked = strings.HasPrefix(original[p.at[from]:], id) && p.text[from:to] == id
+	}
+	return out
+}
+
+// loose adds the numbers between from and to, which are in no brackets.
+func (p plainText) loose(out []mention, from, to int) []mention {
+	for _, d := range named.FindAllStringIndex(p.text[from:to], -1) {
+		m := mention{from: from + d[0], to: from + d[1]}
+		digits := number.FindStringIndex(p.text[m.from:m.to])
+		if digits[0] > 0 && isWordEnd(p.text[:m.from], p.text[m.from]) {
+			m.style = labelled
+		} else {
+			m.from += digits[0]
+		}
+		if p.isNumber(m.from, m.to, m.style) {
+			m.number = value(p.text[m.to-digits[1]+digits[0] : m.to])
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
+// isWordEnd says whether no word goes on from before into first.
+func isWordEnd(before string, first byte) bool {
+	r, _ := utf8.DecodeLastRuneInString(before)
+	return first == '#' || first >= utf8.RuneSelf || before == "" || !unicode.IsLetter(r) && !unicode.IsDigit(r)
+}
+
+// isNumber says whether digits stand alone: no part of a word, of a decimal, a
+// date, a fraction, a share or a price.
+func (p plainText) isNumber(from, to int, s style) bool {
+	if to == len(p.text) && strings.HasSuffix(strings.TrimRight(p.text[:from], " "), "[") { // cut: "[1" may become "[12]"
+		return false
+	}
+	next, _ := utf8.DecodeRuneInString(p.text[to:])
+	after := p.text[min(to+1, len(p.text)):]
+	digitAfter := after != "" && after[0] >= '0' && after[0] <= '9'
+	if unicode.IsLetter(next) || next == '%' || next == '/' || digitAfter && (next == '.' || next == ':') {
+		return false
+	}
+	if s == labelled {
+		return true
+	}
+	before := p.text[:from]
+	r, size := utf8.DecodeLastRuneInString(before)
+	r2, _ := utf8.DecodeLastRuneInString(before[:len(before)-size])
+	switch {
+	case unicode.IsLetter(r), unicode.IsDigit(r), r == '/', r == '€', r == '£', r == '\\':
+		return false
+	case r == '.':
+		return r2 == '.'
+	case r == ':':
+		return !unicode.IsDigit(r2)
+	case r == '-': // a negative number
+		return unicode.IsDigit(r2) || r2 == ']' || r2 == ')' || r2 == '-' || r2 == '='
+	}
+	return true
+}
+
+// value reads a number, -1 where it is too large.
+func value(digits string) int {
+	n, err := strconv.Atoi(digits)
+	if err != nil {
+		return -1
+	}
+	return n
+}
 
 // joint is how an identifier is joined to the one before it.
 type joint int
 
 const (
-	apart  joint = iota // not at all: prose, a comma, nothing
-	beside              // part of the same ranking, as in "[2, 0]" or "[2] = [0]"
-	behind              // the same, and ranked behind it, in another form than " > "
-	exact               // " > "
+	apart   joint = iota // not at all: prose
+	listed               // as in "[2], [0]"
+	tied                 // "[2] = [0]"
+	through              // "[3]-[5]": all from one to the other
+	then                 // "[2], followed by [0]"
+	elided               // "[2] > ... > [0]", or a sign that may mean this or that
+	before               // "[2] < [0]"
+	behind               // ranked behind it, in another form than " > "
+	exact                // " > "
 )
 
-// mention is an identifier that stands in a text.
-type mention struct {
-	passage int   // from 0; -1 where there is none of this number
-	plain   bool  // written as in the prompt: "[2]"
-	joint   joint // to the mention before; of the first it says nothing
+// What may stand round a joint: brackets and white space, a remark in brackets
+// before it, a label behind it.
+const (
+	trim   = `[\s()\[\]{}:#.]*`
+	remark = `(?:\([^()\[\]<>\n]{1,80}\)` + trim + `)?`
+	tail   = trim + `(?:` + label + trim + `)?$`
+)
+
+// jointForms are tried in turn.
+var jointForms = []struct {
+	joint joint
+	form  *regexp.Regexp
+}{
+	{elided, regexp.MustCompile(`^` + trim + `(?:[>,]` + trim + `)?(?:\.{3,}|(?i:etc)\.?)` + trim + `(?:[>,]` + trim + `)?` + tail)},
+	{elided, regexp.MustCompile(`^` + trim + `~` + tail)},
+	{behind, regexp.MustCompile(`^` + trim + remark + `[-=]{0,2}>{1,3}=?` + tail)},
+	{before, regexp.MustCompile(`^` + trim + remark + `<{1,3}=?-{0,2}` + tail)},
+	{tied, regexp.MustCompile(`^` + trim + `={1,2}` + tail)},
+	{through, regexp.MustCompile(`^[\s()\[\]{}]*(?:-|\.\.|(?i:to|through|until|bis))[\s()\[\]{}]*(?:` + label + `)?$`)},
+	{listed, regexp.MustCompile(`^[\s()\[\]{}:#]*(?:(?:[,;|/&]|(?i:and|und|et|y))[\s()\[\]{}:#]*)*(?:\n *- *)?` + `[\s()\[\]{}:#]*(?:` + label + `[\s()\[\]{}:#]*)?$`)},
+	{then, regexp.MustCompile(`^[^\n.!?]{0,120}\b(?i:followed by|then|next|after that|finally|lastly|(?:better|higher|more \w+) than)[\s()\[\]{}:,]*(?:(?i:by|comes|is|the) ){0,2}(?:` + label + trim + `)?$`)},
 }
 
-// mentions finds the numbers in brackets.
-func mentions(text string, n, first int) []mention {
-	var out []mention
-	end := 0
-	for _, g := range bracketed.FindAllStringIndex(text, -1) {
-		group := text[g[0]:g[1]]
-		how, at := between(text[end:g[0]]), 0
-		for i, d := range number.FindAllStringIndex(group, -1) {
-			if i > 0 {
-				how = within(group[at:d[0]])
-			}
-			m := mention{passage: passageOf(group[d[0]:d[1]], n, first), joint: how}
-			m.plain = m.passage >= 0 && group == identifier(first+m.passage)
-			out = append(out, m)
-			at = d[1]
+// justThen is such a joint with no other words.
+var justThen = regexp.MustCompile(`(?i)^[\s,;)\]]*(?:and )?(?:then|followed by|finally|lastly)[\s(\[]*$`)
+
+// unlikeThen are words that turn round what "then" says.
+var unlikeThen = regexp.MustCompile(`(?i)\b(?:not|no|never|neither|nor|isnt|irrelevant|unrelated|least|worst|less|lower|worse|before)\b`)
+
+// jointOf reads what stands between two mentions.
+func jointOf(p plainText, original string, a, b mention) joint {
+	gap := p.text[a.to:b.from]
+	if len(gap) > most {
+		return apart
+	}
+	for _, f := range jointForms {
+		if !f.form.MatchString(gap) {
+			continue
 		}
-		end = g[1]
-	}
-	return out
-}
-
-// passageOf returns the passage that a number names, and -1 if none.
-func passageOf(number string, n, first int) int {
-	id, err := strconv.Atoi(plainDigits(number))
-	if err != nil || id < first || id-first >= n {
-		return -1
-	}
-	return id - first
-}
-
-// between reads the text between two brackets.
-func between(text string) joint {
-	switch {
-	case strings.TrimFunc(text, isSpace) == ">":
-		return exact
-	case arrow.MatchString(text):
-		return behind
-	case tie.MatchString(text):
-		return beside
+		switch {
+		case f.joint == behind && strings.TrimFunc(original[p.at[a.to-1]+1:p.at[b.from]], isSpace) == ">":
+			return exact
+		case f.joint == then && unlikeThen.MatchString(gap):
+			return apart
+		}
+		return f.joint
 	}
 	return apart
-}
-
-// within reads the text between two numbers that share their brackets.
-func within(text string) joint {
-	if strings.ContainsAny(text, ">＞") {
-		return behind
-	}
-	return beside
-}
-
-// The forms of a ranking without brackets: numbers joined by ">", wherever they
-// stand, or lines of nothing but numbers. Before the first there may be a word
-// such as "Ranking:".
-var (
-	bareChain = regexp.MustCompile(`(?:^|[^\pL\pN_.,])(` + digits + `(?:[` + space + `]*[>＞][` + space + `]*` + digits + `)+)`)
-	bareLine  = regexp.MustCompile(`^([^0-9０-９:]*:)?[` + space + `]*` + digits + `(?:[` + space + `,;=，；、]+` + digits + `)*[` + space + `]*\.?[` + space + `]*$`)
-)
-
-// bareMentions finds rankings in numbers without brackets. It is strict, as most
-// numbers are prose: "I found 3 relevant passages" and "1. The second passage"
-// rank nothing. A chain has at least three numbers, lines that follow one another
-// have two in all, or as many as there are passages.
-func bareMentions(text string, n, first int) []mention {
-	var out []mention
-	for _, m := range bareChain.FindAllStringSubmatch(text, -1) {
-		out = appendBare(out, m[1], min(n, 3), n, first)
-	}
-	if len(out) > 0 {
-		return out
-	}
-	lines := ""
-	for line := range strings.Lines(text) {
-		m := bareLine.FindStringSubmatch(line)
-		if m == nil || m[1] != "" {
-			if strings.TrimFunc(line, isSpace) == "" {
-				continue
-			}
-			out = appendBare(out, lines, min(n, 2), n, first)
-			lines = ""
-		}
-		if m != nil {
-			lines += line
-		}
-	}
-	return appendBare(out, lines, min(n, 2), n, first)
-}
-
-// appendBare adds the numbers of text as one ranking, if they are so many.
-func appendBare(out []mention, text string, least, n, first int) []mention {
-	found := number.FindAllString(text, -1)
-	if len(found) < max(least, 1) {
-		return out
-	}
-	for i, d := range found {
-		m := mention{passage: passageOf(d, n, first), joint: behind}
-		if i == 0 {
-			m.joint = apart
-		}
-		out = append(out, m)
-	}
-	return out
-}
-
-// withoutThinking returns the text without what stands in think tags. A tag that
-// is not closed opens thinking to the end; one that was not opened, as the prompt
-// may have done that, closes thinking from the start.
-func withoutThinking(text string) string {
-	var out strings.Builder
-	at, inside := 0, false
-	for _, m := range thinking.FindAllStringSubmatchIndex(text, -1) {
-		closing := m[3] > m[2]
-		switch {
-		case closing && !inside:
-			out.Reset()
-		case !closing && !inside:
-			out.WriteString(text[at:m[0]])
-		}
-		at, inside = m[1], !closing
-	}
-	if !inside {
-		out.WriteString(text[at:])
-	}
-	return out.String()
 }

@@ -1,6 +1,9 @@
 package rank
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Ranking is an order that was read from a text.
 type Ranking struct {
@@ -15,7 +18,9 @@ type Repairs struct {
 	Duplicate  int `json:"duplicate"`    // identifiers after their first
 	OutOfRange int `json:"out_of_range"` // numbers that are no passage's
 	WrongForm  int `json:"wrong_form"`   // passages that it names in another form than "[2] > [0]"
-	Refusal    int `json:"refusal"`      // 1 where it names none: the order is no ranking then, and must not be used
+	OtherBase  int `json:"other_base"`   // 1 where it counts from 1 and not from 0, or the other way round
+	Revised    int `json:"revised"`      // 1 where it holds whole rankings that differ; the last counts
+	Refusal    int `json:"refusal"`      // 1 where it holds no clear ranking: the order is none then, and must not be used
 }
 
 // Add adds the counts of another text.
@@ -24,6 +29,8 @@ func (r *Repairs) Add(o Repairs) {
 	r.Duplicate += o.Duplicate
 	r.OutOfRange += o.OutOfRange
 	r.WrongForm += o.WrongForm
+	r.OtherBase += o.OtherBase
+	r.Revised += o.Revised
 	r.Refusal += o.Refusal
 }
 
@@ -38,105 +45,222 @@ func Format(order []int, first int) string {
 }
 
 // Parse reads a ranking of n passages, whose identifiers begin with first, from
-// any text. What stands in think tags is skipped; where the prompt ends with an
-// open one, text must begin with it.
+// any text. Thoughts between marks such as <think> are skipped; where the prompt
+// ends with an open mark, text must begin with it.
 //
-// An identifier is a number in brackets, never one in prose. Where several are
-// joined by ">", that is the ranking: the first that is whole, else the longest.
-// Other identifiers then only come before the missing. Where none are, all count
-// in the order of the text. Where no number is in brackets at all, bare ones are
-// taken, if nothing else could be meant (see bareMentions).
+// The last whole ranking counts, in any form that is clear: identifiers joined by
+// ">", a list that stands alone or has numbers of its own, JSON. Without a whole
+// one, what is the longest counts, unless another contradicts it. Identifiers in
+// prose rank nothing. A text with a NUL is none.
 func Parse(text string, n, first int) Ranking {
-	text = withoutThinking(text)
-	all := mentions(text, n, first)
-	if len(all) == 0 {
-		all = bareMentions(text, n, first)
-	}
-	from, to, _ := mainRun(all, n)
-	r := reading{seen: make([]bool, n)}
+	ranking, _ := parse(text, n, first)
+	return ranking
+}
+
+// parse is Parse; closed says that the ranking is whole and that nothing follows
+// it, so that it stands even where the text was cut.
+func parse(text string, n, first int) (ranking Ranking, closed bool) {
+	r := reading{n: n, first: first, seen: make([]bool, n)}
 	r.Order = make([]int, 0, n)
-	for k, m := range all[from:to] {
-		r.take(m, m.plain && (k == 0 || m.joint == exact))
-	}
-	for _, m := range append(all[:from:from], all[to:]...) {
-		if m.passage >= 0 && !r.seen[m.passage] {
-			r.take(m, false)
+	visible, open := withoutThoughts(text)
+	if !strings.Contains(text, "\x00") {
+		found, rest := objects(visible, n, first)
+		f := newFinder(rest, n, first)
+		found = append(found, f.candidates()...)
+		r.named = namedIn(found, f.all)
+		if best, ok := r.choose(found); ok {
+			r.takeAll(best)
+			closed = r.Found == n && open == "" && nothing.MatchString(plain(visible[best.to:]).text)
+		} else {
+			r.Repairs = Repairs{}
 		}
 	}
 	r.finish()
-	return r.Ranking
-}
-
-// Complete reports whether text holds a whole ranking joined by ">". Parse reads
-// that one, and whatever follows it, short of a closing think tag, changes no
-// passage's place: decoding may stop. Only a closing bracket makes a text whole,
-// so that this need not be asked after a token without one.
-func Complete(text string, n, first int) bool {
-	_, _, whole := mainRun(mentions(withoutThinking(text), n, first), n)
-	return whole
-}
-
-// mainRun finds the mentions that are the ranking, all[from:to], and says whether
-// they are one of all n passages joined by ">".
-func mainRun(all []mention, n int) (from, to int, whole bool) {
-	to = len(all)
-	most := 0
-	for at := 0; at < len(all); {
-		end, ranked := at+1, n == 1
-		for end < len(all) && all[end].joint != apart {
-			ranked = ranked || all[end].joint >= behind
-			end++
-		}
-		if ranked {
-			if found := distinct(all[at:end], n); found > most {
-				from, to, most = at, end, found
-			}
-			if most == n {
-				return from, to, true
-			}
-		}
-		at = end
-	}
-	return from, to, false
-}
-
-// distinct counts the passages that are mentioned.
-func distinct(all []mention, n int) int {
-	seen, count := make([]bool, n), 0
-	for _, m := range all {
-		if m.passage >= 0 && !seen[m.passage] {
-			seen[m.passage] = true
-			count++
-		}
-	}
-	return count
+	return r.Ranking, closed
 }
 
 // reading is a ranking while it is put together.
 type reading struct {
 	Ranking
-	seen []bool // [n] passages in Order
+	n, first int
+	seen     []bool       // [n] passages in Order
+	named    map[int]bool // numbers that the text gives to passages
 }
 
-// take adds a mention to the order, if it can.
-func (r *reading) take(m mention, asAsked bool) {
+// choose picks the candidate that counts.
+func (r *reading) choose(found []candidate) (best candidate, ok bool) {
+	slices.SortStableFunc(found, func(a, b candidate) int { return a.to - b.to })
+	var whole, doubtful, part []candidate
+	for _, c := range found {
+		switch complete := r.whole(c); {
+		case complete && c.doubtful:
+			doubtful = append(doubtful, c)
+		case complete:
+			whole = append(whole, c)
+		case !c.doubtful && !(c.prose && (c.style == bare || c.form == sequence)):
+			part = append(part, c)
+		}
+	}
 	switch {
-	case m.passage < 0:
+	case len(whole) > 0:
+		best, ok = r.last(whole)
+		return best, ok && !slices.ContainsFunc(doubtful, func(c candidate) bool { return r.mayRevise(c, best) })
+	case len(doubtful) > 0:
+		best = doubtful[len(doubtful)-1]
+		return best, len(doubtful) == 1 && !best.unclear && len(part) == 0 && !slices.IsSorted(r.passages(best))
+	}
+	return r.longest(part)
+}
+
+// last picks the last whole ranking. A list of remarks after a chain may be either
+// a ranking or remarks.
+func (r *reading) last(whole []candidate) (candidate, bool) {
+	best := whole[len(whole)-1]
+	for _, c := range whole[:len(whole)-1] {
+		if slices.Equal(r.passages(c), r.passages(best)) {
+			continue
+		}
+		if best.prose && c.form == chain {
+			return best, false
+		}
+		r.Repairs.Revised = 1
+	}
+	return best, !best.unclear
+}
+
+// mayRevise says whether what may be a ranking follows the best and differs.
+func (r *reading) mayRevise(c, best candidate) bool {
+	order := r.passages(c)
+	return c.from > best.from && !(c.listing && slices.IsSorted(order)) && !slices.Equal(order, r.passages(best))
+}
+
+// longest picks what names most passages. What another says must not contradict
+// it; where both rank the same passages the last counts.
+func (r *reading) longest(part []candidate) (best candidate, ok bool) {
+	for _, c := range part {
+		if len(r.passages(c)) >= len(r.passages(best)) {
+			best, ok = c, true
+		}
+	}
+	order := r.passages(best)
+	for _, c := range part {
+		if other := r.passages(c); slices.Equal(other, order) {
+			continue
+		} else if sameSet(other, order) {
+			r.Repairs.Revised = 1
+		} else if !within(other, order) {
+			return best, false
+		}
+	}
+	return best, ok && !best.unclear && !best.open
+}
+
+// sameSet says whether two orders, without duplicates, are of the same passages.
+func sameSet(a, b []int) bool {
+	return len(a) == len(b) && !slices.ContainsFunc(a, func(i int) bool { return !slices.Contains(b, i) })
+}
+
+// within says whether order ranks the passages of part alike.
+func within(part, order []int) bool {
+	last := -1
+	for _, i := range part {
+		place := slices.Index(order, i)
+		if place <= last {
+			return false
+		}
+		last = place
+	}
+	return true
+}
+
+// whole says whether a candidate names all passages.
+func (r *reading) whole(c candidate) bool { return r.n > 0 && len(r.passages(c)) == r.n }
+
+// passages returns the passages that a candidate names, each once.
+func (r *reading) passages(c candidate) []int {
+	var out []int
+	base := r.base(c)
+	for _, e := range c.items {
+		if i := e.number - base; e.number >= 0 && i >= 0 && i < r.n && !slices.Contains(out, i) {
+			out = append(out, i)
+		}
+	}
+	return out
+}
+
+// namedIn gathers the numbers that are identifiers: those of candidates, and those
+// that are written as identifiers elsewhere.
+func namedIn(found []candidate, all []mention) map[int]bool {
+	named := map[int]bool{}
+	for _, c := range found {
+		for _, e := range c.items {
+			named[e.number] = true
+		}
+	}
+	for _, m := range all {
+		if m.style >= labelled {
+			named[m.number] = true
+		}
+	}
+	return named
+}
+
+// base is the identifier of the first passage as a candidate counts. One that is
+// whole by its own base needs no look at the rest of the text.
+func (r *reading) base(c candidate) int {
+	own := namedIn([]candidate{c}, nil)
+	base := r.baseOf(own, own)
+	for id := base; id < base+r.n; id++ {
+		if !own[id] {
+			return r.baseOf(own, r.named)
+		}
+	}
+	return base
+}
+
+// baseOf is the prompt's base, unless that is never named and the number behind the
+// last identifier is; or, where the prompt counts from 1, the last is never named
+// and 0 is.
+func (r *reading) baseOf(own, named map[int]bool) int {
+	switch {
+	case own[r.first+r.n] && !named[r.first]:
+		return r.first + 1
+	case r.first == 1 && own[0] && !named[r.n]:
+		return 0
+	}
+	return r.first
+}
+
+// takeAll adds what a candidate names to the order.
+func (r *reading) takeAll(c candidate) {
+	base := r.base(c)
+	if base != r.first {
+		r.Repairs.OtherBase = 1
+	}
+	for _, e := range c.items {
+		r.take(e.number-base, e)
+	}
+}
+
+// take adds a passage to the order, if there is one.
+func (r *reading) take(i int, e entry) {
+	switch {
+	case e.number < 0 || i < 0 || i >= r.n:
 		r.Repairs.OutOfRange++
 		return
-	case r.seen[m.passage]:
+	case r.seen[i]:
 		r.Repairs.Duplicate++
 		return
-	case !asAsked:
+	case !e.asked:
 		r.Repairs.WrongForm++
 	}
-	r.seen[m.passage] = true
-	r.Order = append(r.Order, m.passage)
+	r.seen[i] = true
+	r.Order = append(r.Order, i)
+	r.Found++
 }
 
 // finish adds the missing.
 func (r *reading) finish() {
-	r.Found = len(r.Order)
 	for i, seen := range r.seen {
 		if !seen {
 			r.Order = append(r.Order, i)

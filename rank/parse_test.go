@@ -22,7 +22,11 @@ func TestParse(t *testing.T) {
 		{"as asked", "[2] > [0] > [1]", read(list{2, 0, 1}, 3, Repairs{})},
 		{"spaces", " [2]>[0] >\n[1] \n", read(list{2, 0, 1}, 3, Repairs{})},
 		{"among prose", "The 3 passages rank: [2] > [0] > [1]. Passage [0] is from 1907 [2].", read(list{2, 0, 1}, 3, Repairs{})},
-		{"the base is not guessed", "[2] > [1] > [3]", read(list{2, 1, 0}, 2, Repairs{Missing: 1, OutOfRange: 1})},
+		{"from 1", "[2] > [1] > [3]", read(list{1, 0, 2}, 3, Repairs{OtherBase: 1})},
+		{"from 1, one is missing", "[3] > [1]", read(list{2, 0, 1}, 2, Repairs{Missing: 1, OtherBase: 1})},
+		{"from 1 and from 0", "[1] > [3] > [0]", read(list{1, 0, 2}, 2, Repairs{Missing: 1, OutOfRange: 1})},
+		{"from 0, as other identifiers say", "[3] > [1]. As to [0]:", read(list{1, 0, 2}, 1, Repairs{Missing: 2, OutOfRange: 1})},
+		{"neither from 0 nor from 1", "[2] > [1]", read(list{2, 1, 0}, 2, Repairs{Missing: 1})},
 		{"one is missing", "[1] > [0]", read(list{1, 0, 2}, 2, Repairs{Missing: 1})},
 		{"two are missing", "[1]", read(list{1, 0, 2}, 1, Repairs{Missing: 2})},
 		{"cut off", "[1] > [0] > [2", read(list{1, 0, 2}, 2, Repairs{Missing: 1})},
@@ -44,10 +48,11 @@ func TestParse(t *testing.T) {
 		{"a tag that is none", "<thinks>[0]</thinks>", read(list{0, 1, 2}, 1, Repairs{Missing: 2})},
 
 		{"prose before the ranking", "Between [0] and [1] I prefer [1].\n[2] > [1] > [0]", read(list{2, 1, 0}, 3, Repairs{})},
-		{"the first whole ranking", "[0] > [1]\n[2] > [1] > [0]\n[0] > [1] > [2]", read(list{2, 1, 0}, 3, Repairs{})},
-		{"the longest, then the others", "[1] is poor, [2] > [0].", read(list{2, 0, 1}, 3, Repairs{WrongForm: 1})},
-		{"the first of two as long", "[0] > [1], [2] > [1]", read(list{0, 1, 2}, 3, Repairs{WrongForm: 1})},
-		{"no identifiers in prose where there are brackets", "2, 0, 1 or rather [1]", read(list{1, 0, 2}, 1, Repairs{Missing: 2})},
+		{"the last whole ranking", "[0] > [1]\n[2] > [1] > [0]\n[0] > [1] > [2]", read(list{0, 1, 2}, 3, Repairs{Revised: 1})},
+		{"the same ranking twice", "[2] > [1] > [0]\nor: 2 > 1 > 0", read(list{2, 1, 0}, 3, Repairs{WrongForm: 3})},
+		{"the longest", "[1] is poor, [2] > [0].", read(list{2, 0, 1}, 2, Repairs{Missing: 1})},
+		{"two as long", "[0] > [1], [2] > [1]", read(list{0, 1, 2}, 0, Repairs{Missing: 3, Refusal: 1})},
+		{"an identifier in prose", "2, 0, 1 or rather [1]", read(list{0, 1, 2}, 0, Repairs{Missing: 3, Refusal: 1})},
 
 		{"without arrows", "[2] [0] [1]", read(list{2, 0, 1}, 3, Repairs{WrongForm: 2})},
 		{"commas", "[2], [0], [1]", read(list{2, 0, 1}, 3, Repairs{WrongForm: 2})},
@@ -77,7 +82,7 @@ func TestParse(t *testing.T) {
 		{"scores", "Relevance: 2\nConfidence: 1", read(list{0, 1, 2}, 0, Repairs{Missing: 3, Refusal: 1})},
 		{"a list of prose", "1. The second passage\n2. The first", read(list{0, 1, 2}, 0, Repairs{Missing: 3, Refusal: 1})},
 		{"decimals", "0.2 > 1.5 > 0.1", read(list{0, 1, 2}, 0, Repairs{Missing: 3, Refusal: 1})},
-		{"years", "1905, 1907", read(list{0, 1, 2}, 0, Repairs{Missing: 3, OutOfRange: 2, Refusal: 1})},
+		{"years", "1905, 1907", read(list{0, 1, 2}, 0, Repairs{Missing: 3, Refusal: 1})},
 	} {
 		t.Run(c.name, func(t *testing.T) { require.Equal(t, c.want, Parse(c.text, 3, 0), c.text) })
 	}
@@ -86,7 +91,8 @@ func TestParse(t *testing.T) {
 // The same text means other passages in a prompt that counts from 1.
 func TestParseBase(t *testing.T) {
 	require.Equal(t, read([]int{1, 0, 2}, 3, Repairs{}), Parse("[2] > [1] > [3]", 3, 1))
-	require.Equal(t, read([]int{1, 0, 2}, 2, Repairs{Missing: 1, OutOfRange: 1}), Parse("[2] > [0] > [1]", 3, 1))
+	require.Equal(t, read([]int{2, 0, 1}, 3, Repairs{OtherBase: 1}), Parse("[2] > [0] > [1]", 3, 1))
+	require.Equal(t, read([]int{1, 0, 2}, 3, Repairs{OutOfRange: 1}), Parse("[2] > [0] > [1] > [3]", 3, 1))
 	require.Equal(t, read([]int{1, 0, 2}, 3, Repairs{WrongForm: 3}), Parse("2 > 1 > 3", 3, 1))
 }
 
@@ -95,36 +101,6 @@ func TestParseShortLists(t *testing.T) {
 	require.Equal(t, read([]int{0}, 1, Repairs{WrongForm: 1}), Parse("0", 1, 0))
 	require.Equal(t, read([]int{1, 0}, 2, Repairs{WrongForm: 2}), Parse("so 1 > 0", 2, 0))
 	require.Equal(t, read([]int{}, 0, Repairs{Refusal: 1}), Parse("", 0, 0))
-	require.True(t, Complete("[0]", 1, 0))
-	require.False(t, Complete("", 0, 0))
-}
-
-func TestComplete(t *testing.T) {
-	for text, want := range map[string]bool{
-		"[2] > [0] > [1]":                     true,
-		"[2] > [0] > [1":                      false,
-		"[2] > [0] > [0]":                     false,
-		"[2] > [0] > [0] > [1]":               true,
-		"[1] is poor. [2] > [0]":              false,
-		"Between [0], [1] and [2]: ":          false,
-		"[2], [0], [1]":                       false,
-		"[2, 0, 1]":                           false,
-		"2 > 0 > 1":                           false,
-		"<think>[2] > [0] > [1]":              false,
-		"<think>x</think>[2] > [0] > [1] and": true,
-		"[2] = [0] > [1]":                     true,
-		"[3] > [2] > [1]":                     false,
-	} {
-		require.Equal(t, want, Complete(text, 3, 0), text)
-	}
-}
-
-// Token by token, decoding stops right behind the last identifier.
-func TestCompleteStopsAtTheBracket(t *testing.T) {
-	text := "Ranking: " + Format([]int{10, 3, 0, 1, 2, 4, 5, 6, 7, 8, 9, 11}, 1)
-	for end := range len(text + "\n") {
-		require.Equal(t, end == len(text), Complete(text[:end], 12, 1), text[:end])
-	}
 }
 
 func TestFormat(t *testing.T) {
@@ -135,15 +111,15 @@ func TestFormat(t *testing.T) {
 }
 
 func TestRepairsAdd(t *testing.T) {
-	r := Repairs{1, 2, 3, 4, 5}
-	r.Add(Repairs{10, 20, 30, 40, 50})
-	require.Equal(t, Repairs{11, 22, 33, 44, 55}, r)
+	r := Repairs{1, 2, 3, 4, 5, 6, 7}
+	r.Add(Repairs{10, 20, 30, 40, 50, 60, 70})
+	require.Equal(t, Repairs{11, 22, 33, 44, 55, 66, 77}, r)
 }
 
 // What Format writes, Parse reads, wherever it stands.
 func TestParseReadsFormat(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
-	for n := 1; n <= 300; n += 1 + n/10 {
+	for n := 2; n <= 300; n += 1 + n/10 {
 		for first := range 2 {
 			order := rng.Perm(n)
 			text := Format(order, first)
@@ -151,7 +127,6 @@ func TestParseReadsFormat(t *testing.T) {
 				got := Parse(strings.Replace(around, "%", text, 1), n, first)
 				require.Equal(t, read(order, n, Repairs{}), got)
 			}
-			require.True(t, Complete(text, n, first))
 		}
 	}
 }
@@ -160,12 +135,19 @@ func FuzzParse(f *testing.F) {
 	for _, s := range []string{
 		"[2] > [0] > [1]", "[1] > [1] > [7]", "<think>[0]</think>[2] > [1]", "</think>[1", "2 > 0 > 1", "2\n0\n1", "[2, 0] = [1]",
 		"Passage [2]", "[99999999999999999999]", "I found 3", "［２］＞【０】", "[[1]] > **[2]**", "<thinking>", "a: 1, 2", "[0] > \x00[1]\xff",
+		"[0] < [1]", "[3] > [1-2]", "(2) > **1**", "1. Passage 2: x\n2. [0]", "{\"ranking\": [2, 0]}", "[{\"id\": 1, \"rank\": 2}]", "[2], then [0]",
+		"| 1 | [2] |\n| 2 | [0] |", "\\boxed{2 \\succ 0}", "[2]: 0.9\n[0]: 0.1", "> [2]\n> [0]", "&gt; <b>2</b>", "[2] > ... > [0]", "[2]~[0]",
 	} {
 		f.Add(s, "> [0] > [1] > [2]", uint8(3), uint8(1))
 	}
+	for _, all := range writtenRankings {
+		for _, c := range all {
+			f.Add(c.text, "", uint8(2), uint8(0))
+		}
+	}
 	f.Fuzz(func(t *testing.T, text, more string, size, base uint8) {
 		n, first := int(size)%12+1, int(base)%3
-		got := Parse(text, n, first)
+		got, closed := parse(text, n, first)
 		require.Len(t, got.Order, n)
 		seen := make([]bool, n)
 		for _, i := range got.Order {
@@ -181,18 +163,55 @@ func FuzzParse(f *testing.F) {
 		again := Parse(Format(got.Order, first), n, first)
 		require.Equal(t, read(got.Order, n, Repairs{}), again)
 
-		if Complete(text, n, first) {
-			require.Zero(t, r.Missing)
-			tags := len(thinking.FindAllString(text, -1))
-			if len(thinking.FindAllString(text+more, -1)) == tags {
-				require.True(t, Complete(text+more, n, first))
-				require.Equal(t, got.Order, Parse(text+more, n, first).Order, "what follows changes nothing")
-			}
+		require.False(t, closed && r.Missing > 0)
+		if strings.Contains(more, "\x00") || len(marksOf(more)) > 0 || strings.ContainsAny(more, "<>[]◁▷") || gluedThought.MatchString(text) {
+			return
+		}
+		require.Equal(t, got, Parse("<think>"+more+"</think>"+text, n, first), "a thought changes nothing")
+		if OpenThought(text) == "" {
+			require.Equal(t, Parse(text+"\n", n, first), Parse(text+"<think>"+more, n, first), "nor one that does not end")
 		}
 	})
 }
 
-func BenchmarkComplete(b *testing.B) {
+// Read as it grows or as a whole, a text gives one ranking.
+func FuzzFreeDecoding(f *testing.F) {
+	for _, all := range writtenRankings {
+		for _, c := range all {
+			f.Add(c.text, "\n", uint8(100))
+			f.Add(c.text, "", uint8(len(c.text)))
+		}
+	}
+	f.Fuzz(func(t *testing.T, text, stop string, most uint8) {
+		if text == "" || len(text) > 300 {
+			return
+		}
+		l := free(says(text))
+		l.MaxNew = int(most) + 1
+		want, ended := text, len(text) < l.MaxNew
+		want = want[:min(len(want), l.MaxNew)]
+		if stop != "" {
+			l.Stop = []string{stop}
+			before, _, found := strings.Cut(want, stop)
+			want, ended = before, ended || found
+		}
+		got := rankOne(t, l, list("p", 3))
+		all := readText("", want, 3, 0, !ended)
+		all.Full = got.Full
+		require.Equal(t, all, got)
+	})
+}
+
+func FuzzForms(f *testing.F) {
+	for k := range forms {
+		f.Add(uint64(k), uint64(k), uint8(k))
+	}
+	f.Fuzz(func(t *testing.T, one, two uint64, form uint8) {
+		checkForm(t, rand.New(rand.NewPCG(one, two)), int(form)%len(forms))
+	})
+}
+
+func BenchmarkParse(b *testing.B) {
 	for _, c := range []struct{ name, text string }{
 		{"ranking", Format(rand.Perm(20)[:19], 0)},
 		{"prose", strings.Repeat("The passage [3] says what is asked, but not when. ", 40)},
@@ -200,7 +219,7 @@ func BenchmarkComplete(b *testing.B) {
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			for b.Loop() {
-				Complete(c.text, 20, 0)
+				Parse(c.text, 20, 0)
 			}
 		})
 	}

@@ -12,6 +12,8 @@ type Summary struct {
 	CutPassages int `json:"cut_passages"`
 	Lists       int `json:"lists"`  // prompts that were ranked
 	Failed      int `json:"failed"` // of those, lists that have no answer: a request that failed, logits that are not finite
+	// Truncated counts lists whose answer was cut off before its ranking was whole.
+	Truncated int `json:"truncated"`
 	// Malformed counts lists whose text had to be repaired, or held no ranking.
 	Malformed int     `json:"malformed"`
 	Repairs   Repairs `json:"repairs"`
@@ -103,6 +105,8 @@ func (s *Summary) addReadings(readings []Reading) {
 			s.LowMass++
 		}
 		switch {
+		case r.Truncated:
+			s.Truncated++
 		case r.Repairs != (Repairs{}):
 			s.Malformed++
 		case r.Err != nil:
@@ -129,7 +133,7 @@ func (s *Summary) Add(o *Summary) {
 		more int
 	}{
 		{&s.Rows, o.Rows}, {&s.Rejected, o.Rejected}, {&s.NoRanking, o.NoRanking}, {&s.EqualScores, o.EqualScores},
-		{&s.Passages, o.Passages}, {&s.CutPassages, o.CutPassages}, {&s.Lists, o.Lists}, {&s.Failed, o.Failed}, {&s.Malformed, o.Malformed},
+		{&s.Passages, o.Passages}, {&s.CutPassages, o.CutPassages}, {&s.Lists, o.Lists}, {&s.Failed, o.Failed}, {&s.Malformed, o.Malformed}, {&s.Truncated, o.Truncated},
 		{&s.OneSided, o.OneSided}, {&s.Repeated, o.Repeated}, {&s.Stale, o.Stale}, {&s.LowMass, o.LowMass}, {&s.PosFirst, o.PosFirst}, {&s.Labelled, o.Labelled},
 		{&s.ShownFirst, o.ShownFirst}, {&s.Shown, o.Shown}, {&s.FullTokens, o.FullTokens}, {&s.permuted, o.permuted},
 	} {

@@ -41,10 +41,10 @@ func TestSummaryReadings(t *testing.T) {
 		{Mass: 0.49, Full: 3, Ranking: Ranking{Repairs: Repairs{Duplicate: 2}}},
 	})
 	s.addReadings(nil)
-	s.addReadings([]Reading{{Mass: 1, Err: errors.New("")}, {Mass: 0.01, Full: 1, Ranking: Ranking{Repairs: Repairs{Missing: 3, Refusal: 1}}}})
-	require.InDelta(t, 0.5, s.Mass, 1e-12)
+	s.addReadings([]Reading{{Mass: 1, Err: errors.New("")}, {Mass: 1, Full: 5, Truncated: true, Err: errors.New("")}, {Mass: 0.01, Full: 1, Ranking: Ranking{Repairs: Repairs{Missing: 3, Refusal: 1}}}})
+	require.InDelta(t, 0.6, s.Mass, 1e-12)
 	s.Mass = 0
-	require.Equal(t, &Summary{Lists: 4, FullTokens: 14, Malformed: 2, Failed: 1, LowMass: 2, Repairs: Repairs{Missing: 3, Duplicate: 2, Refusal: 1}}, s)
+	require.Equal(t, &Summary{Lists: 5, FullTokens: 19, Malformed: 2, Failed: 1, Truncated: 1, LowMass: 2, Repairs: Repairs{Missing: 3, Duplicate: 2, Refusal: 1}}, s)
 }
 
 // The summaries of a file's parts add up to the file's own.
@@ -54,6 +54,9 @@ func TestSummaryAdd(t *testing.T) {
 		// One permutation of some rows is refused, all of others, by their words.
 		teacher := &rule{read: func(l List, _ int) Reading {
 			p := strings.Count(shown(l.Text)[0], "1")
+			if strings.HasPrefix(l.Text, "q4") {
+				return Reading{Mass: 1, Truncated: true, Err: errors.New("cut off")}
+			}
 			if p == 1 || strings.HasPrefix(l.Text, "q3") {
 				return refused(l)
 			}
@@ -82,7 +85,7 @@ func TestSummaryAdd(t *testing.T) {
 	want.Rejected += 4 // every part has a bad row
 	require.Equal(t, want, got)
 	for name, n := range map[string]int{"EqualScores": want.EqualScores, "Malformed": want.Malformed, "LowMass": want.LowMass, "PosFirst": want.PosFirst,
-		"ShownFirst": want.ShownFirst, "OneSided": want.OneSided, "CutPassages": want.CutPassages, "FullTokens": want.FullTokens, "permuted": want.permuted, "Refusal": want.Repairs.Refusal} {
+		"ShownFirst": want.ShownFirst, "OneSided": want.OneSided, "CutPassages": want.CutPassages, "FullTokens": want.FullTokens, "permuted": want.permuted, "Refusal": want.Repairs.Refusal, "Truncated": want.Truncated} {
 		require.NotZero(t, n, name)
 	}
 	require.NotEqual(t, want.Labelled, want.PosFirst)
@@ -98,5 +101,5 @@ func TestSummaryOfNothing(t *testing.T) {
 	require.NoError(t, err)
 	require.NotContains(t, string(text), "permuted")
 	require.NotContains(t, string(text), `"Missing"`)
-	require.Equal(t, 26, strings.Count(string(text), ":"), "%s", text)
+	require.Equal(t, 29, strings.Count(string(text), ":"), "%s", text)
 }

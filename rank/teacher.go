@@ -3,6 +3,7 @@ package rank
 import (
 	"context"
 	"errors"
+	"fmt"
 	"hash/fnv"
 	"strings"
 
@@ -24,6 +25,7 @@ type Reading struct {
 	Mass       float64   // as Decoded has it; 1 where it is not known
 	Text       string    // what it wrote, where that was free
 	Full       int       // tokens that the ranking has, with an end of text
+	Truncated  bool      // the answer was cut off before its ranking was whole
 	Err        error     // why there is no ranking
 }
 
@@ -43,7 +45,8 @@ type Local struct {
 	MaxNew  int      // tokens written
 	Stop    []string // texts that end the answer, and are not part of it
 	First   int      // the first identifier
-	// Opening is a think tag that the prompt leaves open, and the answer goes on in.
+	// Opening is the mark of a thought that the prompt leaves open, and the answer goes
+	// on in: see OpenThought.
 	Opening string
 
 	// Failures, if set, ends the run where nothing comes of it.
@@ -78,8 +81,8 @@ func (l *Local) rank(ctx context.Context, lists []List) ([]Reading, error) {
 		prompts[i] = model.Prompt{Tokens: list.Tokens, MaxNew: l.MaxNew, Seed: l.seed(list)}
 		if l.Grammar != nil {
 			prompts[i].Guide, prompts[i].MaxNew = l.Grammar.Guide(list.N), l.Grammar.Room(list.N)
-		} else {
-			prompts[i].Done = l.done(list)
+		} else if len(l.Stop) > 0 {
+			prompts[i].Done = l.stopped
 		}
 	}
 	out, err := l.Generator.Generate(ctx, prompts)
@@ -111,14 +114,36 @@ func (l *Local) read(list List, g model.Generated) (Reading, error) {
 	case g.Err != nil: // not this list's fault
 		return Reading{}, g.Err
 	case l.Grammar == nil:
-		text, err := l.text(g.Tokens)
-		return Reading{Ranking: Parse(l.Opening+text, list.N, l.First), Mass: 1, Text: text, Full: len(g.Tokens)}, err
+		return l.readFree(list, g), nil
 	}
 	d, err := l.Grammar.Read(list.N, g.Tokens, g.Choices)
 	if err != nil {
 		return Reading{}, err
 	}
 	return Reading{Ranking: Ranking{Order: d.Order, Found: list.N}, Confidence: d.Confidence, Mass: d.Mass, Full: l.Grammar.Full(d.Order) + 1}, nil
+}
+
+// readFree reads what was written freely. What is no text, such as a NUL for some
+// tokenizers, is no ranking.
+func (l *Local) readFree(list List, g model.Generated) Reading {
+	text, err := l.text(g.Tokens)
+	if err != nil {
+		return Reading{Err: fmt.Errorf("want a ranking, got tokens that are no text: %w", err), Mass: 1, Full: len(g.Tokens)}
+	}
+	out := readText(l.Opening, text, list.N, l.First, g.Stop == model.StopLength)
+	out.Full = len(g.Tokens)
+	return out
+}
+
+// readText reads an answer in free text, which goes on in opening. Where it was cut
+// off, only a whole ranking at its end is one: more could have followed.
+func readText(opening, text string, n, first int, cut bool) Reading {
+	ranking, closed := parse(opening+text, n, first)
+	if cut && !closed {
+		return Reading{Mass: 1, Text: text, Truncated: true,
+			Err: errors.New("want a whole ranking, got " + abridged(text) + ", cut off: --max-tokens leaves more room")}
+	}
+	return Reading{Ranking: ranking, Mass: 1, Text: text}
 }
 
 // text is what was written, up to a stop string.
@@ -130,22 +155,15 @@ func (l *Local) text(ids []int32) (string, error) {
 	return text, err
 }
 
-// done tells when free text is complete: at a stop string, or when all of a
-// ranking has been read, since what the model adds changes no passage's place.
-func (l *Local) done(list List) func([]int32) bool {
-	return func(ids []int32) bool {
-		whole, err := l.Decode(ids)
-		if err != nil {
-			return true // read reports it
-		}
-		text, _ := l.text(ids)
-		if len(text) < len(whole) {
-			return true
-		}
-		// No token is so long that it closes a bracket far from the end.
-		end := text[max(0, len(text)-32):]
-		return strings.Contains(end, "]") && Complete(l.Opening+text, list.N, l.First)
+// stopped tells when free text has ended: at a stop string. A whole ranking is no
+// end, since another one may follow, and then that counts.
+func (l *Local) stopped(ids []int32) bool {
+	whole, err := l.Decode(ids)
+	if err != nil {
+		return true // read reports it
 	}
+	text, _ := l.text(ids)
+	return len(text) < len(whole)
 }
 
 // Remote is a teacher behind an OpenAI-compatible endpoint.
@@ -196,8 +214,9 @@ func (r *Remote) read(list List, reply openai.Reply) Reading {
 	if reply.Err != nil { // it said nothing that could be repaired
 		return Reading{Err: reply.Err, Mass: 1}
 	}
-	out := Reading{Ranking: Parse(reply.Text, list.N, r.First), Mass: 1, Text: reply.Text, Full: reply.CompletionTokens}
-	if strings.TrimSpace(reply.Text) == "" && reply.Finish != "" {
+	out := readText("", reply.Text, list.N, r.First, reply.Truncated())
+	out.Full = reply.CompletionTokens
+	if !out.Truncated && strings.TrimSpace(reply.Text) == "" && reply.Finish != "" {
 		out.Err = errors.New("want an answer, got none: " + reply.Finish)
 	}
 	return out

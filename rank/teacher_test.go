@@ -69,27 +69,23 @@ func TestFreeDecoding(t *testing.T) {
 		forwards     int
 	}{
 		{"to its own end", "[2] > [0]", nil, "[2] > [0]", read([]int{2, 0, 1}, 2, Repairs{Missing: 1}), 10},
-		{"to a whole ranking", "[2] > [0] > [1] > [1] and so on", nil, "[2] > [0] > [1]", whole(2, 0, 1), 15},
-		{"to a token that goes on behind the bracket", "[2] > [0] > [1] > [1]", func(l *Local) {
-			decode := l.Decode
-			l.Decode = func(ids []int32) (string, error) {
-				text, err := decode(ids)
-				return strings.ReplaceAll(text, "]", "] "), err
-			}
-		}, "[2]  > [0]  > [1] ", whole(2, 0, 1), 15},
-		{"behind prose", "By [0] and [1]: [2] > [0] > [1].", nil, "By [0] and [1]: [2] > [0] > [1]", whole(2, 0, 1), 31},
-		{"not in thinking", "<think>[0] > [1] > [2]</think>[2] > [0] > [1]!", nil, "<think>[0] > [1] > [2]</think>[2] > [0] > [1]", whole(2, 0, 1), 45},
-		{"not in thinking that the prompt opens", "[0] > [1] > [2]</think>[2] > [0] > [1]!", func(l *Local) { l.Opening = "<think>\n" },
-			"[0] > [1] > [2]</think>[2] > [0] > [1]", whole(2, 0, 1), 38},
-		{"thinking without an end", "[0] > [1] > [2]", func(l *Local) { l.Opening = "<think>\n" }, "[0] > [1] > [2]",
+		{"beyond a whole ranking", "[2] > [0] > [1] and so on", nil, "[2] > [0] > [1] and so on", whole(2, 0, 1), 26},
+		{"to the last ranking", "[0] > [1] > [2]. No: [2] > [0] > [1].", nil, "[0] > [1] > [2]. No: [2] > [0] > [1].", read([]int{2, 0, 1}, 3, Repairs{Revised: 1}), 38},
+		{"not in thinking", "<think>[0] > [1] > [2]</think>[2] > [0] > [1]!", nil, "<think>[0] > [1] > [2]</think>[2] > [0] > [1]!", whole(2, 0, 1), 47},
+		{"not in thinking that the prompt opens", "[0] > [1] > [2]</think>[2] > [0] > [1]!", func(l *Local) { l.Opening = "<think>" },
+			"[0] > [1] > [2]</think>[2] > [0] > [1]!", whole(2, 0, 1), 40},
+		{"not in thinking in other marks", "[0] > [1] > [2][/THINK][2] > [0] > [1]", func(l *Local) { l.Opening = "[THINK]" },
+			"[0] > [1] > [2][/THINK][2] > [0] > [1]", whole(2, 0, 1), 39},
+		{"thinking without an end", "[0] > [1] > [2]", func(l *Local) { l.Opening = "<think>" }, "[0] > [1] > [2]",
 			read([]int{0, 1, 2}, 0, Repairs{Missing: 3, Refusal: 1}), 16},
 		{"at a stop string", "[2] > [0]\n\n[1] is last", func(l *Local) { l.Stop = []string{"last", "\n\n"} }, "[2] > [0]", read([]int{2, 0, 1}, 2, Repairs{Missing: 1}), 11},
 		{"at a stop string inside a ranking", "[2] > [0] > [1]", func(l *Local) { l.Stop = []string{"0] >"} }, "[2] > [", read([]int{2, 0, 1}, 1, Repairs{Missing: 2}), 11},
-		{"at its most tokens", "[2] > [0] > [1]", func(l *Local) { l.MaxNew = 14 }, "[2] > [0] > [1", read([]int{2, 0, 1}, 2, Repairs{Missing: 1}), 14},
-		{"from another first", "[3] > [1] > [2].", func(l *Local) { l.First = 1 }, "[3] > [1] > [2]", whole(2, 0, 1), 15},
-		{"from the wrong first", "[3] > [1] > [2]", nil, "[3] > [1] > [2]", read([]int{1, 2, 0}, 2, Repairs{Missing: 1, OutOfRange: 1}), 16},
+		{"at a stop string in its last token", "[2] > [0] > [1]\nand", func(l *Local) { l.MaxNew, l.Stop = 16, []string{"\n"} }, "[2] > [0] > [1]", whole(2, 0, 1), 16},
+		{"from another first", "[3] > [1] > [2].", func(l *Local) { l.First = 1 }, "[3] > [1] > [2].", whole(2, 0, 1), 17},
+		{"from the wrong first", "[3] > [1] > [2]", nil, "[3] > [1] > [2]", read([]int{2, 0, 1}, 3, Repairs{OtherBase: 1}), 16},
 		{"in another form", "[2], [0], [1].", nil, "[2], [0], [1].", read([]int{2, 0, 1}, 3, Repairs{WrongForm: 2}), 15},
 		{"nothing", "", nil, "", read([]int{0, 1, 2}, 0, Repairs{Missing: 3, Refusal: 1}), 1},
+		{"cut off right behind a ranking", "[2] > [0] > [1] and so on", func(l *Local) { l.MaxNew = 15 }, "[2] > [0] > [1]", whole(2, 0, 1), 15},
 	} {
 		model := says(c.answer)
 		l := free(model)
@@ -100,6 +96,40 @@ func TestFreeDecoding(t *testing.T) {
 		require.Equal(t, Reading{Ranking: c.want, Mass: 1, Text: c.text, Full: got.Full}, got, c.name)
 		require.Equal(t, c.forwards, model.forwards, c.name)
 	}
+}
+
+// An answer that was cut off may have gone on: only a whole ranking at its end
+// stands.
+func TestFreeDecodingCutOff(t *testing.T) {
+	for answer, most := range map[string]int{
+		"[2] > [0] > [1]":                  14,
+		"[2] > [0] > [1] and so on":        20,
+		"[2] > [0] > [1]\n[0] > [1] > [2]": 22,
+		"<think>[2] > [0] > [1]</think>":   25,
+		"[2] > [0] > [1]<think>hm":         23,
+		"Let me see":                       5,
+	} {
+		l := free(says(answer))
+		l.MaxNew = most
+		got := rankOne(t, l, list("p", 3))
+		require.EqualError(t, got.Err, "want a whole ranking, got "+abridged(answer[:most])+", cut off: --max-tokens leaves more room")
+		require.Equal(t, Reading{Mass: 1, Text: answer[:most], Full: most, Truncated: true, Err: got.Err}, got)
+	}
+}
+
+// Rows whose answers were cut off are rejected and counted.
+func TestTruncatedRowsAreRejected(t *testing.T) {
+	l := free(&script{sure: 20, answer: func(prompt string) string {
+		return map[string]string{"a": "[1] > [0] > [2]", "b": "Let me look at the passages first"}[prompt[:1]]
+	}})
+	l.MaxNew = 20
+	j, out := newJob(t, l), &lines{}
+	_, reasons := rejectsOf(t, j)
+	row := func(query string) string { return strings.Replace(numbered(1, 2, 3), `"q"`, `"`+query+`"`, 1) }
+	sum, err := j.Run(t.Context(), reader(row("a"), row("b")), out)
+	require.NoError(t, err)
+	require.Equal(t, []string{`2: want a whole ranking, got "Let me look at the p", cut off: --max-tokens leaves more room`}, reasons())
+	require.Equal(t, []int{1, 1, 1, 1, 0, 0}, []int{sum.Rows, sum.Rejected, sum.NoRanking, sum.Truncated, sum.Malformed, sum.Failed})
 }
 
 // The repairs of many texts add up in the summary, and each text that needed one
@@ -187,15 +217,35 @@ func TestLocalNotFinite(t *testing.T) {
 	}
 }
 
-// What befalls the tokenizer ends the run.
-func TestLocalErrors(t *testing.T) {
-	broken := errors.New("want a tokenizer, got none")
-	lm := toyLM()
-	l := free(lm)
-	l.Decode = func([]int32) (string, error) { return "", broken }
-	_, err := l.Rank(t.Context(), []List{list("p", 2)})
-	require.Equal(t, broken, err)
-	require.Len(t, lm.Batches, 1, "and at once")
+// What cannot be decoded, such as a NUL for some tokenizers, is no ranking. The
+// other lists have theirs.
+func TestLocalUndecodable(t *testing.T) {
+	for _, stops := range [][]string{nil, {"\n"}} {
+		l := free(&script{sure: 20, answer: func(prompt string) string {
+			return map[string]string{"a": "[1] > [0]", "b": "[1] \x00 > [0]"}[prompt[:1]]
+		}})
+		l.Stop = stops
+		decode := l.Decode
+		l.Decode = func(ids []int32) (string, error) {
+			text, err := decode(ids)
+			if strings.Contains(text, "\x00") {
+				return "", errors.New("decode: a NUL")
+			}
+			return text, err
+		}
+		got, err := l.Rank(t.Context(), []List{list("a", 2), list("b", 2)})
+		require.NoError(t, err)
+		require.Equal(t, []int{1, 0}, got[0].Order)
+		require.EqualError(t, got[1].Err, "want a ranking, got tokens that are no text: decode: a NUL")
+		require.Empty(t, got[1].Order)
+	}
+}
+
+// A NUL that can be decoded makes no ranking either.
+func TestLocalNUL(t *testing.T) {
+	got := rankOne(t, free(says("[1] > [0]\x00")), list("p", 2))
+	require.NoError(t, got.Err)
+	require.Equal(t, Repairs{Missing: 2, Refusal: 1}, got.Repairs)
 }
 
 // A grammar asks for choices alone: a list of three takes two forwards, and one

@@ -6,6 +6,7 @@ import (
 
 	"github.com/ortscore/ortscore/model/chat"
 	"github.com/ortscore/ortscore/model/hf"
+	"github.com/ortscore/ortscore/rank"
 )
 
 // frame is what stands round a prompt.
@@ -14,7 +15,7 @@ type frame interface {
 	// end is the text that stands right before the answer, no special token in it,
 	// and what comes between the two.
 	end() (tail, lead string)
-	// opening is a think tag that is open where the answer begins.
+	// opening is the mark of a thought that is open where the answer begins.
 	opening() string
 }
 
@@ -95,9 +96,6 @@ func (f *chatFrame) end() (tail, lead string) {
 }
 
 func (f *chatFrame) opening() string {
-	const open, closed = "<think>", "</think>"
-	if text, _ := f.render("ranking"); strings.LastIndex(text, open) > strings.LastIndex(text, closed) {
-		return open
-	}
-	return ""
+	text, _ := f.render("ranking")
+	return rank.OpenThought(text)
 }

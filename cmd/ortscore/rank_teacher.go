@@ -168,7 +168,7 @@ func (l *localRanker) start(ctx context.Context, ui *ui) error {
 		ui.notes([]string{l.local.Grammar.Note})
 	}
 	if l.local.Grammar != nil && l.local.Opening != "" {
-		ui.notes([]string{"the chat template opens a " + l.local.Opening + " tag: a constrained ranking stands where the model would think; --decode free lets it"})
+		ui.notes([]string{"the chat template opens a thought with " + l.local.Opening + ": a constrained ranking stands where the model would think; --decode free lets it"})
 	}
 	if l.local.Grammar != nil && (f.maxTokens > 0 || len(f.stop) > 0) {
 		ui.notes([]string{"a constrained ranking ends where it is whole: --max-tokens and --stop are for --decode free"})

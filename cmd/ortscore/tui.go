@@ -171,8 +171,11 @@ func (u *ui) rankSummary(asJSON bool, r *rankReport, stats bool) {
 	}
 	if r.Malformed > 0 {
 		p := r.Repairs
-		u.line("%d of %s malformed (%.1f%%): missing %d, duplicate %d, out of range %d, wrong form %d, no ranking %d", r.Malformed, count(r.Lists, "list"),
-			100*share(r.Malformed, r.Lists), p.Missing, p.Duplicate, p.OutOfRange, p.WrongForm, p.Refusal)
+		u.line("%d of %s malformed (%.1f%%): missing %d, duplicate %d, out of range %d, wrong form %d, other base %d, revised %d, no ranking %d", r.Malformed, count(r.Lists, "list"),
+			100*share(r.Malformed, r.Lists), p.Missing, p.Duplicate, p.OutOfRange, p.WrongForm, p.OtherBase, p.Revised, p.Refusal)
+	}
+	if r.Truncated > 0 {
+		u.line("%d of %s with an answer that was cut off: --max-tokens leaves more room", r.Truncated, count(r.Lists, "list"))
 	}
 	if r.Failed > 0 {
 		u.line("%d of %s without an answer", r.Failed, count(r.Lists, "list"))

@@ -3,6 +3,7 @@ package openai
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"sync/atomic"
 )
@@ -20,6 +21,17 @@ type Reply struct {
 	CompletionTokens int
 
 	Err error // a *Error, or the context's error
+}
+
+// Truncated says whether the answer ended for want of tokens. "length" is OpenAI's
+// word; servers that stand before other APIs hand theirs on: Mistral's model_length,
+// Anthropic's max_tokens.
+func (r Reply) Truncated() bool {
+	switch strings.ToLower(r.Finish) {
+	case "length", "model_length", "max_tokens", "max_output_tokens":
+		return true
+	}
+	return false
 }
 
 // Complete asks for an answer to each prompt and returns them in the order of

@@ -1,0 +1,216 @@
+package rank
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+)
+
+var (
+	// itemNumber is the number that a list gives an item: "1.", "2)", "(3)",
+	// "Rank 1:", "#1", "1st:", "First:". A loose one could be an identifier as well.
+	itemNumber = regexp.MustCompile(`^[\s|,;]*(?:- +)?(?:` +
+		`(?i:rank|ranking|position|place|top|number|no)\b[ .:#]*(?P<number1>[0-9]+)[\s:.)|=-]*>?|` +
+		`(?P<number2>[0-9]+)(?:st|nd|rd|th)\b(?i: place)?[\s:.,)|=-]*>?|` +
+		`(?P<word>(?i:first|second|third|fourth|fifth|sixth|seventh|eighth|ninth|tenth))\b(?i: place)?[\s:.,)|=-]*>?|` +
+		`#?\(?(?P<number3>[0-9]+)(?:[.)]+|(?P<loose> ?[:|=-]*>?))[\s:.|-]*` +
+		`)`)
+	ordinals = []string{"first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth"}
+	// opening is what may stand between the number and the identifier.
+	opening = regexp.MustCompile(`^[\s(\[{|:#-]*(?:` + label + `[\s(\[]*)?$`)
+	// remarkAfter is what may follow an identifier without brackets.
+	remarkAfter = regexp.MustCompile(`^[\s)\]}|.]*(?:$|[:(|\[,;]|[-=]+>? )`)
+	letters     = regexp.MustCompile(`\pL`)
+)
+
+// listItem is an identifier of a numbered list.
+type listItem struct {
+	place   int // its number in the list
+	mention mention
+	words   bool // stand beside it
+	unclear bool // it is not the only one
+}
+
+// numberedLists finds lists whose items are identifiers, with or without words
+// beside them. Lines without a number of the list's are remarks.
+func (r *finder) numberedLists() []candidate {
+	var out []candidate
+	var list []listItem
+	end := func() {
+		if c, ok := r.numbered(list); ok {
+			out = append(out, c)
+		}
+		list = nil
+	}
+	start := 0
+	for line := range strings.Lines(r.plain.text) {
+		from, stop := start, start+len(line)
+		for from < stop {
+			item, ok := r.listItem(from, stop)
+			if !ok || from > start && (len(list) == 0 || item.place != list[len(list)-1].place+1) {
+				break
+			}
+			if len(list) > 0 && item.place != list[len(list)-1].place+1 {
+				end()
+			}
+			list = append(list, item)
+			from = item.mention.to
+		}
+		start = stop
+	}
+	end()
+	return out
+}
+
+// listItem reads an item that begins at from, on a line that ends at stop.
+func (r *finder) listItem(from, stop int) (listItem, bool) {
+	m := itemNumber.FindStringSubmatchIndex(r.plain.text[from:stop])
+	if m == nil {
+		return listItem{}, false
+	}
+	var item listItem
+	loose := false
+	for g, name := range itemNumber.SubexpNames() {
+		switch {
+		case g == 0 || m[2*g] < 0:
+		case name == "loose":
+			loose = true
+		case name == "word":
+			item.place = 1 + slices.Index(ordinals, strings.ToLower(r.plain.text[from+m[2*g]:from+m[2*g+1]]))
+		case name != "":
+			item.place = value(r.plain.text[from+m[2*g] : from+m[2*g+1]])
+		}
+	}
+	from += m[1]
+	var on []mention
+	for _, o := range r.all {
+		if o.to > from && o.to <= stop && (o.style > bare || len(on) == 0) {
+			on = append(on, o)
+		}
+	}
+	return r.identified(item, on, loose, from, stop)
+}
+
+// identified finds the identifier of an item among the mentions behind its number:
+// the one right behind it, else the only one.
+func (r *finder) identified(item listItem, on []mention, loose bool, from, stop int) (listItem, bool) {
+	if len(on) == 0 {
+		return item, false
+	}
+	item.mention = on[0]
+	item.words = letters.MatchString(r.plain.text[on[0].to:stop])
+	if on[0].from <= from || opening.MatchString(r.plain.text[from:on[0].from]) {
+		if len(on) > 1 && r.joint(on[0], on[1]) >= elided {
+			return item, false // "1. [2] > [0]"
+		}
+		if len(on) > 1 && on[1].style >= labelled && on[1].number != on[0].number {
+			j := r.joint(on[0], on[1])
+			item.unclear = j == listed || j == tied || j == through // "1. [0] and [1]"
+		}
+		clear := on[0].style >= labelled || !loose && (on[0].style == round || remarkAfter.MatchString(r.plain.text[on[0].to:stop]))
+		return item, clear
+	}
+	item.words = true
+	on = slices.DeleteFunc(on, func(m mention) bool { return m.style < labelled })
+	if len(on) == 0 || loose {
+		return item, false
+	}
+	item.mention = on[0]
+	item.unclear = slices.ContainsFunc(on, func(m mention) bool { return m.number != on[0].number })
+	return item, true
+}
+
+// numbered makes a candidate of a list's items.
+func (r *finder) numbered(list []listItem) (candidate, bool) {
+	if len(list) == 0 || len(list) < min(2, r.n) || list[0].place > 1 {
+		return candidate{}, false
+	}
+	from, _ := r.line(list[0].mention.from)
+	lead := falls.ReplaceAllString(r.lead(from), "")
+	if negated.MatchString(lead) || turned.MatchString(lead) {
+		return candidate{}, false
+	}
+	run := make([]mention, len(list))
+	for i, item := range list {
+		run[i] = item.mention
+	}
+	c := r.candidate(run, make([]joint, len(run)))
+	c.form = listForm
+	for _, item := range list {
+		c.prose = c.prose || item.words
+		c.unclear = c.unclear || item.unclear
+	}
+	return c, true
+}
+
+// score is what may follow an identifier in a list that goes by scores.
+var score = regexp.MustCompile(`(?i)^[\s:(|,=-]*(?:(?:relevance|relevancy|score|rating|confidence|of)[\s:=-]*)*([0-9]+(?:\.[0-9]+)?)(?: ?/ ?[0-9]+| ?%)?[\s)|]*$`)
+
+// scored finds lines that begin with an identifier and go on with a score that
+// falls from line to line, or with words under a title that says what they are.
+func (r *finder) scored(ms []mention) []candidate {
+	var out []candidate
+	var run []mention
+	end := func() {
+		if c, ok := r.lines(run); ok {
+			out = append(out, c)
+		}
+		run = nil
+	}
+	for _, m := range ms {
+		from, _ := r.line(m.from)
+		if !opening.MatchString(r.plain.text[from:m.from]) || m.style < labelled {
+			continue
+		}
+		if len(run) > 0 && !r.follows(run[len(run)-1], from) {
+			end()
+		}
+		run = append(run, m)
+	}
+	end()
+	return out
+}
+
+// follows says whether no more than blank and indented lines stand between the line
+// of a mention and the one that begins at from.
+func (r *finder) follows(m mention, from int) bool {
+	_, end := r.line(m.to)
+	for line := range strings.Lines(r.plain.text[min(end+1, from):from]) {
+		if strings.TrimSpace(line) != "" && line == strings.TrimLeft(line, " \t") {
+			return false
+		}
+	}
+	return end < from
+}
+
+// lines makes a candidate of lines that begin with an identifier.
+func (r *finder) lines(run []mention) (candidate, bool) {
+	if len(run) < 2 {
+		return candidate{}, false
+	}
+	c := r.candidate(run, make([]joint, len(run)))
+	c.form, c.prose = sequence, true
+	if r.falling(run) {
+		told, ok := r.told(run[0], c.style)
+		c.doubtful = told == perhaps
+		return c, ok
+	}
+	told, ok := r.told(run[0], c.style)
+	return c, ok && told == surely && r.lead(run[0].from) != ""
+}
+
+// falling says whether scores stand behind all identifiers, and fall. Whole numbers
+// that could be ranks are none.
+func (r *finder) falling(run []mention) bool {
+	last, ranks := "", true
+	for i, m := range run {
+		_, end := r.line(m.to)
+		s := score.FindStringSubmatch(r.plain.text[m.to:end])
+		if s == nil || i > 0 && less(last, s[1]) {
+			return false
+		}
+		ranks = ranks && !strings.Contains(s[1], ".") && value(s[1]) <= r.n
+		last = s[1]
+	}
+	return !ranks
+}
