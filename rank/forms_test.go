@@ -285,6 +285,7 @@ var writtenRankings = map[string][]written{
 		{"Draft:\n1. Passage 0\n2. Passage 1\n3. Passage 2\nFinal:\n1. Passage 2\n2. Passage 0\n3. Passage 1", "2 0 1"},
 		{"> [0] > [1] > [2]\n> [2] > [0] > [1]", "2 0 1"},
 		{"[2] > [0] > [1], not [0] > [1] > [2]", "2 0 1"},
+		{"**Ranking:** 0 > 1 > 2\n\n| Rank | Passage |\n|---|---|\n| 1 | [2] |\n| 2 | [0] |\n| 3 | [1] |", "2 0 1"},
 		{"[1] > [2]\nor rather\n[2] > [1]", "2 1"},
 	},
 	"prose": {

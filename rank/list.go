@@ -10,10 +10,10 @@ var (
 	// itemNumber is the number that a list gives an item: "1.", "2)", "(3)",
 	// "Rank 1:", "#1", "1st:", "First:". A loose one could be an identifier as well.
 	itemNumber = regexp.MustCompile(`^[\s|,;]*(?:- +)?(?:` +
-		`(?i:rank|ranking|position|place|top|number|no)\b[ .:#]*(?P<number1>[0-9]+)[\s:.)|=-]*>?|` +
-		`(?P<number2>[0-9]+)(?:st|nd|rd|th)\b(?i: place)?[\s:.,)|=-]*>?|` +
-		`(?P<word>(?i:first|second|third|fourth|fifth|sixth|seventh|eighth|ninth|tenth))\b(?i: place)?[\s:.,)|=-]*>?|` +
-		`#?\(?(?P<number3>[0-9]+)(?:[.)]+|(?P<loose> ?[:|=-]*>?))[\s:.|-]*` +
+		`(?i:rank|position|place|top|number|no)\b[ .#]*(?P<number1>[0-9]+)[\s:.)|]*(?:[=-]+>?)?|` +
+		`(?P<number2>[0-9]+)(?:st|nd|rd|th)\b(?i: place)?[\s:.,)|]*(?:[=-]+>?)?|` +
+		`(?P<word>(?i:first|second|third|fourth|fifth|sixth|seventh|eighth|ninth|tenth))\b(?i: place)?[\s:.,)|]*(?:[=-]+>?)?|` +
+		`#?\(?(?P<number3>[0-9]+)(?:[.)]+|(?P<loose> ?[:|]?(?: ?[=-]+>?)?))[\s:.|-]*` +
 		`)`)
 	ordinals = []string{"first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth"}
 	// opening is what may stand between the number and the identifier.

@@ -186,7 +186,7 @@ func nearScores(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// endpoint MODE
+// endpoint MODE [FILE]
 //
 // starts an OpenAI-compatible server that ranks passages by their grades, and
 // puts its base URL into $ENDPOINT. A query that holds "weapon" it refuses to
@@ -204,8 +204,12 @@ func nearScores(ts *testscript.TestScript, _ bool, args []string) {
 //	half     answers every other request so
 //	moved    redirects to an address with the key
 //	cuts     counts 50 tokens in every prompt
+//	written  answers to "case 3" what line 3 of FILE, from 0, has for a choice
 func startEndpoint(ts *testscript.TestScript, _ bool, args []string) {
 	e := &endpoint{mode: args[0], tries: map[string]int{}}
+	if e.mode == "written" {
+		e.written = strings.Split(ts.ReadFile(args[1]), "\n")
+	}
 	server := httptest.NewServer(e)
 	ts.Defer(server.Close)
 	ts.Setenv("ENDPOINT", server.URL+"/v1")
@@ -225,7 +229,8 @@ func askedEndpoint(ts *testscript.TestScript, _ bool, args []string) {
 }
 
 type endpoint struct {
-	mode string
+	mode    string
+	written []string
 
 	mu    sync.Mutex
 	tries map[string]int // by body
@@ -258,6 +263,9 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		refuse(http.StatusInternalServerError, "out of order")
 	case e.mode == "locked", e.mode == "once" && n > 0:
 		refuse(http.StatusUnauthorized, "no such key: "+key)
+	case e.mode == "written":
+		k, _ := strconv.Atoi(writtenCase.FindStringSubmatch(string(body))[1])
+		fmt.Fprintf(w, `{"choices": [%s], "usage": {"prompt_tokens": 100, "completion_tokens": 10}}`, e.written[k])
 	case e.mode == "silent":
 		<-r.Context().Done()
 	case e.mode == "cold" && strings.Contains(string(body), `"temperature":`):
@@ -281,6 +289,8 @@ func say(w io.Writer, text string, tokens int) {
 	content, _ := json.Marshal(text)
 	fmt.Fprintf(w, `{"choices": [{"message": {"content": %s}, "finish_reason": "stop"}], "usage": {"prompt_tokens": %d.0, "completion_tokens": 10}}`, content, tokens)
 }
+
+var writtenCase = regexp.MustCompile(`case (\d+)`)
 
 var shownPassage = regexp.MustCompile(`(?m)^\[(\d+)\] (.*)$`)
 
