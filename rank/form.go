@@ -27,6 +27,7 @@ type candidate struct {
 	listing  bool // what stands before it says that it only lists passages
 	unclear  bool // it states an order that cannot be told
 	open     bool // it goes on with what is no identifier
+	final    bool // what stands before it says that it is the last word
 }
 
 // entry is an identifier of a candidate.
@@ -114,13 +115,44 @@ func (r *finder) chains(ms []mention) []candidate {
 			}
 			joints = append(joints, j)
 		}
-		run := ms[at : at+len(joints)]
-		at += len(joints)
-		if c, ok := r.chain(run, joints); ok {
-			out = append(out, c)
+		k := r.again(ms[at : at+len(joints)])
+		if k < len(joints) {
+			joints[k] = apart
 		}
+		for _, part := range [][2]int{{0, k}, {k, len(joints)}} {
+			if part[0] < part[1] {
+				if c, ok := r.chain(ms[at+part[0]:at+part[1]], joints[part[0]:part[1]]); ok {
+					out = append(out, c)
+				}
+			}
+		}
+		at += len(joints)
 	}
 	return out
+}
+
+// again returns where a second whole ranking begins in a chain, as in
+// "[0] > [1] -> [1] > [0]"; else its length.
+func (r *finder) again(run []mention) int {
+	whole := func(run []mention) bool {
+		seen := map[int]bool{}
+		for _, m := range run {
+			seen[m.number] = true
+		}
+		return len(seen) >= r.n
+	}
+	if len(run) < 2*r.n {
+		return len(run)
+	}
+	for k := r.n; k <= len(run)-r.n; k++ {
+		if whole(run[:k]) {
+			if whole(run[k:]) {
+				return k
+			}
+			break
+		}
+	}
+	return len(run)
 }
 
 // shares says whether an identifier that is listed behind a run shares the place of
@@ -166,8 +198,8 @@ func (r *finder) chain(run []mention, joints []joint) (candidate, bool) {
 	c.form = chain
 	lead := falls.ReplaceAllString(r.lead(run[0].from), "")
 	c.unclear = up && down || slices.Contains(joints, elided) || down && worstFirst.MatchString(lead) || r.loose(run, joints)
-	c.doubtful = remarks.MatchString(lead)
-	c.open = goesOn.MatchString(rest) && !incomplete.MatchString(rest) || comesFrom.MatchString(lead)
+	c.doubtful, c.final = remarks.MatchString(lead), finals.MatchString(lead)
+	c.open = goesOn.MatchString(rest) && !incomplete.MatchString(rest) && !theRest.MatchString(rest) || comesFrom.MatchString(lead)
 	if c.style == bare && distinct(c.items) < min(r.n, 3) || negated.MatchString(lead) {
 		return candidate{}, false
 	}
@@ -379,9 +411,11 @@ var (
 	// begun where the text ends is only missing.
 	goesOn     = regexp.MustCompile(`^` + trim + `[-=]{0,2}[<>]{1,3}=?[^\S\n]*[^\s]`)
 	incomplete = regexp.MustCompile(`^` + trim + `[-=]{0,2}[<>]{1,3}=?` + trim + `(?:` + label + `)?` + trim + `[0-9]*\s*$`)
+	theRest    = regexp.MustCompile(`^` + trim + `[-=]{0,2}>{1,3}=?[\s(\[{]*(?i:(?:all|the|any) ){0,2}(?i:rest|others?|remaining|remainder|everything else)\b`)
 	comesFrom  = regexp.MustCompile(`[\pL\pN)\]][^\S\n]*[-=]{0,2}[<>]{1,3}=?[\s\[({]*$`)
 	// remarks are what a title calls them.
 	remarks = regexp.MustCompile(`(?i)\b(?:reasons?|reasoning|explanations?|rationale|justifications?|notes?|thoughts?)\b[^:\n]*:`)
+	finals  = regexp.MustCompile(`(?i)\b(?:final|answer|revised|corrected|conclusion|actual|actually|rather|instead)\b`)
 	// falls is an order that begins with the best.
 	falls      = regexp.MustCompile(`(?i)\b(?:most|best|highest|strongest|top)\b[^.\n]*?\b(?:least|worst|lowest|weakest)\b|\b(?:least|worst|lowest|weakest)\b[^.,\n]*\blast\b`)
 	nothing    = regexp.MustCompile(`^[^\pL\pN<>=]*$`)
@@ -392,10 +426,10 @@ var (
 	worstFirst = regexp.MustCompile(`(?i)\b(?:least|worst|lowest|weakest)\b.*\b(?:to|first|comes?)\b|\b(?:ascending|increasing|reversed?)\b`)
 	// turned is what makes a list none, or one of another order.
 	turned    = regexp.MustCompile(`(?i)\b(?:not|cannot|cant|unable|impossible|hard|difficult|irrelevant|unrelated|unranked|(?:particular|any|no|random|original|given|input|same|numerical) order|reasons?|explanations?|rationale|justifications?|notes?|least|worst|lowest|weakest|ascending|increasing|reversed?|excluded|omitted|excluding|except)\b`)
+	leadsOn   = regexp.MustCompile(`(?i)(?:[:=]|\b(?:is|are|be))\s*$`)
 	listing   = regexp.MustCompile(`(?i)\b(?:passages?|documents?|docs?|identifiers?|ids?|sources?|references?|candidates?)\b[^:\n]*:?$`)
 	rankWords = regexp.MustCompile(`(?i)rank|order|sort|answer|final|result|response|output|list|relevan|best|top|prefer|priorit|排序|排名|顺序|答案|结果`)
 	graded    = regexp.MustCompile(`(?i)\b(?:scores?|ratings?|grades?|confidences?|points?)\b`)
-	nowords   = regexp.MustCompile(`(?i)^[^\pL]*$`)
 )
 
 // certainty is how sure it is that a list is a ranking.
@@ -410,15 +444,14 @@ const (
 func (r *finder) told(first mention, s style) (certainty, bool) {
 	lead := r.lead(first.from)
 	plainly := falls.ReplaceAllString(lead, "")
-	colon := strings.HasSuffix(strings.TrimRight(lead, " "), ":")
+	colon := leadsOn.MatchString(lead)
 	says := rankWords.MatchString(lead)
 	switch {
 	case lead == "":
 		return surely, true
-	case turned.MatchString(plainly), negated.MatchString(lead), graded.MatchString(lead) && !says,
-		s == bare && (number.MatchString(lead) || !colon), !colon && !says:
+	case turned.MatchString(plainly), negated.MatchString(lead), graded.MatchString(lead) && !says, s == bare && !colon, !colon && !says:
 		return 0, false
-	case colon && says:
+	case colon && says && !(s == bare && number.MatchString(lead)):
 		return surely, true
 	}
 	return perhaps, true

@@ -26,6 +26,7 @@ var (
 // listItem is an identifier of a numbered list.
 type listItem struct {
 	place   int // its number in the list
+	indent  int // white space before it, on its line
 	mention mention
 	words   bool // stand beside it
 	unclear bool // it is not the only one
@@ -47,10 +48,12 @@ func (r *finder) numberedLists() []candidate {
 		from, stop := start, start+len(line)
 		for from < stop {
 			item, ok := r.listItem(from, stop)
-			if !ok || from > start && (len(list) == 0 || item.place != list[len(list)-1].place+1) {
+			goesOn := len(list) > 0 && item.place == list[len(list)-1].place+1
+			inner := len(list) > 0 && item.indent > list[0].indent+1 // a list of remarks below an item
+			if !ok || from > start && !goesOn || from == start && inner {
 				break
 			}
-			if len(list) > 0 && item.place != list[len(list)-1].place+1 {
+			if len(list) > 0 && !goesOn {
 				end()
 			}
 			list = append(list, item)
@@ -68,7 +71,7 @@ func (r *finder) listItem(from, stop int) (listItem, bool) {
 	if m == nil {
 		return listItem{}, false
 	}
-	var item listItem
+	item := listItem{indent: m[1] - len(strings.TrimLeft(r.plain.text[from:from+m[1]], " \t"))}
 	loose := false
 	for g, name := range itemNumber.SubexpNames() {
 		switch {

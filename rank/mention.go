@@ -39,7 +39,7 @@ type mention struct {
 
 // What is written before a number. One letter stands right before it.
 const (
-	noun  = `(?:passages?|psg|para|documents?|docs?|texts?|paragraphs?|candidates?|items?|results?|snippets?|chunks?|contexts?|articles?|options?|entry|ids?|identifiers?|numbers?|no|nr|num|index|pid|docid|段落|文档|文章|篇章)`
+	noun  = `(?:passages?|psg|para|documents?|docs?|texts?|paragraphs?|candidates?|items?|results?|snippets?|chunks?|contexts?|articles?|options?|entry|ids?|identifiers?|numbers?|no|nr|num|index|pid|docid|dokument|abschnitt|stelle|textstelle|pasajes?|passagens?|passagem|documentos?|documento|passaggio?|段落|文档|文章|篇章|文書|문서|단락|документ|отрывок)`
 	label = `(?i:` + noun + `(?: ?` + noun + `)?\.?[ :#=-]{0,3}|[pd]#?|#)`
 )
 

@@ -104,7 +104,8 @@ func (r *reading) choose(found []candidate) (best candidate, ok bool) {
 	switch {
 	case len(whole) > 0:
 		best, ok = r.last(whole)
-		return best, ok && !slices.ContainsFunc(doubtful, func(c candidate) bool { return r.mayRevise(c, best) })
+		revised := func(c candidate) bool { return r.mayRevise(c, best) }
+		return best, ok && !slices.ContainsFunc(doubtful, revised) && !slices.ContainsFunc(part, revised)
 	case len(doubtful) > 0:
 		best = doubtful[len(doubtful)-1]
 		return best, len(doubtful) == 1 && !best.unclear && len(part) == 0 && !slices.IsSorted(r.passages(best))
@@ -128,10 +129,12 @@ func (r *reading) last(whole []candidate) (candidate, bool) {
 	return best, !best.unclear
 }
 
-// mayRevise says whether what may be a ranking follows the best and differs.
+// mayRevise says whether what may be a ranking, or the final part of one, follows
+// the best and contradicts it.
 func (r *reading) mayRevise(c, best candidate) bool {
 	order := r.passages(c)
-	return c.from > best.from && !(c.listing && slices.IsSorted(order)) && !slices.Equal(order, r.passages(best))
+	lists := c.listing && slices.IsSorted(order)
+	return c.from > best.from && (c.doubtful || c.final) && !lists && !within(order, r.passages(best))
 }
 
 // longest picks what names most passages. What another says must not contradict

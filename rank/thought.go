@@ -22,19 +22,22 @@ var thoughtMark = regexp.MustCompile(`(?i)^(?:` + strings.Join([]string{
 	// ◁think▷ ◁/think▷
 	`◁(?P<close4>/?)think(?:ing)?▷`,
 	// <|think|> <|/think|>, <|START_THINKING|>, <|begin_of_thought|>, <|end_of_thought|>, <|thought_end|>
-	`<[|｜](?:start_of_|start_|begin_of_|begin_|(?P<close5>/|end_of_|end_))?` + thoughtWord + `(?:_start|_begin|(?P<close6>_end))?[|｜]>`,
+	`<[|｜](?:start_of_|start_|begin_of_|begin_|(?P<close5>/|end_of_|end_))?` + thoughtWord + `(?:[_:](?:start|begin)|(?P<close6>[_:]end))?[|｜]>`,
 	// <unused94>thought ... <unused95>; [unused16] ... [unused17]
 	`<unused94>(?:thought)?`, `(?P<close7><unused95>)`, `\[unused16\]`, `(?P<close8>\[unused17\])`,
+	// <|inner_prefix|> ... <|inner_suffix|>; <|im_start|>think ... <|im_start|>answer
+	`<\|inner_prefix\|>`, `(?P<close11><\|inner_suffix\|>)`, `<\|im_start\|>\s*think(?:ing)?\b`, `(?P<close12><\|im_start\|>\s*answer\b)`,
 	// <|channel>thought ... <channel|>
 	`<\|channel>\s*(?:thoughts?|analysis)`, `(?P<close9><channel\|>)`,
 	// harmony: <|channel|>analysis<|message|>...<|end|>
 	`<\|channel\|>\s*(?P<channel>[a-z]+)[^<]*(?:<\|constrain\|>[^<]*)?<\|message\|>`, `(?P<end><\|end\|>)`,
 }, "|") + `)`)
 
-// Harmony whose marks were dropped: "analysisWe need ...assistantfinal[2] > [0]".
+// Marks that are words: harmony whose marks were dropped ("analysisWe need
+// ...assistantfinal[2] > [0]"), and what stands before the answer in some families.
 var (
 	gluedThought = regexp.MustCompile(`^\s*(?:analysis|commentary)[A-Z0-9"'(\[]`)
-	gluedFinal   = regexp.MustCompile(`assistant\s?final`)
+	wordCloses   = regexp.MustCompile(`assistant\s?final|(?m:^#+ Final Response[ \t]*$)|(?m:^Here is my response:)`)
 )
 
 // thoughtKind is what a mark does.
@@ -59,7 +62,7 @@ func marksOf(text string) []mark {
 	if m := gluedThought.FindString(text); m != "" {
 		marks = append(marks, mark{0, len(m) - 1, opens})
 	}
-	for _, m := range gluedFinal.FindAllStringIndex(text, -1) {
+	for _, m := range wordCloses.FindAllStringIndex(text, -1) {
 		marks = append(marks, mark{m[0], m[1], closes})
 	}
 	for at := 0; at < len(text); {
