@@ -27,7 +27,7 @@ type candidate struct {
 	listing  bool // what stands before it says that it only lists passages
 	unclear  bool // it states an order that cannot be told
 	open     bool // it goes on with what is no identifier
-	final    bool // what stands before it says that it is the last word
+	final    bool // it stands alone, or what stands before it says that it is the last word
 }
 
 // entry is an identifier of a candidate.
@@ -42,6 +42,7 @@ type finder struct {
 	plain    plainText
 	all      []mention
 	joints   map[[2]int]joint
+	table    bool // of ranks and identifiers
 	n, first int
 	found    []candidate
 }
@@ -50,6 +51,7 @@ type finder struct {
 func newFinder(text string, n, first int) *finder {
 	r := &finder{original: text, plain: plain(text), joints: map[[2]int]joint{}, n: n, first: first}
 	r.all = mentions(r.plain, text)
+	r.table = rankColumn.MatchString(r.plain.text)
 	return r
 }
 
@@ -190,7 +192,7 @@ func (r *finder) loose(run []mention, joints []joint) bool {
 func (r *finder) chain(run []mention, joints []joint) (candidate, bool) {
 	rest := r.rest(run[len(run)-1])
 	up, down := slices.Contains(joints, before), slices.ContainsFunc(joints, func(j joint) bool { return j >= behind })
-	down = down || run[0].style == square && incomplete.MatchString(rest)
+	down = down || run[0].style == square && incomplete.MatchString(rest) && !r.others(run[0])
 	if !up && !down && !(slices.Contains(joints, tied) && len(run) > 1) {
 		return candidate{}, false
 	}
@@ -198,7 +200,8 @@ func (r *finder) chain(run []mention, joints []joint) (candidate, bool) {
 	c.form = chain
 	lead := falls.ReplaceAllString(r.lead(run[0].from), "")
 	c.unclear = up && down || slices.Contains(joints, elided) || down && worstFirst.MatchString(lead) || r.loose(run, joints)
-	c.doubtful, c.final = remarks.MatchString(lead), finals.MatchString(lead)
+	line, _, _ := strings.Cut(rest, "\n")
+	c.doubtful, c.final = remarks.MatchString(lead), finals.MatchString(lead) || lead == "" && nothing.MatchString(line)
 	c.open = goesOn.MatchString(rest) && !incomplete.MatchString(rest) && !theRest.MatchString(rest) || comesFrom.MatchString(lead)
 	if c.style == bare && distinct(c.items) < min(r.n, 3) || negated.MatchString(lead) {
 		return candidate{}, false
@@ -254,7 +257,7 @@ func (r *finder) sequences(ms []mention) []candidate {
 		for at+len(joints) < len(ms) {
 			a, b := ms[at+len(joints)-1], ms[at+len(joints)]
 			j := r.joint(a, b)
-			if j != listed && j != tied && j != through && j != then || r.newSequence(ms[at:at+len(joints)], b) {
+			if j != listed && j != tied && j != through && j != then || strings.Contains(r.plain.text[a.to:b.from], ":") || r.newSequence(ms[at:at+len(joints)], b) {
 				break
 			}
 			joints = append(joints, j)

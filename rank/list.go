@@ -13,14 +13,17 @@ var (
 		`(?i:rank|position|place|top|number|no)\b[ .#]*(?P<number1>[0-9]+)[\s:.)|]*(?:[=-]+>?)?|` +
 		`(?P<number2>[0-9]+)(?:st|nd|rd|th)\b(?i: place)?[\s:.,)|]*(?:[=-]+>?)?|` +
 		`(?P<word>(?i:first|second|third|fourth|fifth|sixth|seventh|eighth|ninth|tenth))\b(?i: place)?[\s:.,)|]*(?:[=-]+>?)?|` +
-		`#?\(?(?P<number3>[0-9]+)(?:[.)]+|(?P<loose> ?[:|]?(?: ?[=-]+>?)?))[\s:.|-]*` +
+		`第 ?(?P<number4>[0-9]+) ?[名位个]?[\s:.,)|]*|` +
+		`#?\(?(?P<number3>[0-9]+)(?:[.)]+|(?P<loose> ?[:|,]?(?: ?[=-]+>?)?))[\s:.|-]*` +
 		`)`)
 	ordinals = []string{"first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth"}
 	// opening is what may stand between the number and the identifier.
 	opening = regexp.MustCompile(`^[\s(\[{|:#-]*(?:` + label + `[\s(\[]*)?$`)
 	// remarkAfter is what may follow an identifier without brackets.
-	remarkAfter = regexp.MustCompile(`^[\s)\]}|.]*(?:$|[:(|\[,;]|[-=]+>? )`)
-	letters     = regexp.MustCompile(`\pL`)
+	remarkAfter = regexp.MustCompile(`^[\s)\]}|.]*(?:$|[:(|\[,;]|[-=]+>? |[0-9]+\.[0-9]+\s*$)`)
+	// rankColumn is the head of a table of ranks and identifiers.
+	rankColumn = regexp.MustCompile(`(?m)^[ \t|]*(?i:rank|#|position|place|order|no)\.?[ \t]*\|[ \t]*(?i:` + noun + `)`)
+	letters    = regexp.MustCompile(`\pL`)
 )
 
 // listItem is an identifier of a numbered list.
@@ -84,6 +87,7 @@ func (r *finder) listItem(from, stop int) (listItem, bool) {
 			item.place = value(r.plain.text[from+m[2*g] : from+m[2*g+1]])
 		}
 	}
+	loose = loose && !(r.table && r.plain.text[from] == '|')
 	from += m[1]
 	var on []mention
 	for _, o := range r.all {

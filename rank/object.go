@@ -205,8 +205,9 @@ func fromPlaces(fields []field) (candidate, bool) {
 	c := candidate{style: square}
 	for i, f := range fields {
 		place := placeField.FindStringSubmatch(f.name)
+		inWords := i < len(ordinals) && strings.EqualFold(f.name, ordinals[i])
 		number, dressed, ok := scalar(f.value)
-		if place == nil || value(place[1]) != i+1 || !ok || !dressed && place[1] == f.name {
+		if !ok || !inWords && (place == nil || value(place[1]) != i+1 || !dressed && place[1] == f.name) {
 			return c, false
 		}
 		c.items = append(c.items, entry{number: number})
@@ -217,6 +218,9 @@ func fromPlaces(fields []field) (candidate, bool) {
 // scalar reads one identifier, and says whether it is more than digits.
 func scalar(v any) (number int, dressed, ok bool) {
 	var text string
+	if list, is := v.([]any); is && len(list) == 1 {
+		v = list[0]
+	}
 	switch v := v.(type) {
 	case json.Number:
 		text = v.String()

@@ -3,6 +3,7 @@ package rank
 import (
 	"html"
 	"regexp"
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -26,7 +27,7 @@ var rewritten = regexp.MustCompile(strings.Join([]string{
 	`(?P<tied>\\(?:approx|sim|simeq|equiv)\b)`,
 	`(?P<entity>&(?:[a-zA-Z]{2,6}|#[0-9]{2,4}|#[xX][0-9a-fA-F]{2,4});)`,
 	`(?P<angle><[ \t]*[0-9]+[ \t]*>)`,
-	`(?P<bullet>(?m:^[ \t]*[*•·●▪◦‣⁃–—+][ \t]+))`,
+	`(?P<bullet>(?m:^[ \t]*(?:[*•·●▪◦‣⁃–—+]|(?:[a-zA-Z]|[ivx]{2,4})[.)])[ \t]+))`,
 }, "|"))
 
 // plain rewrites a text.
@@ -94,8 +95,8 @@ var signs = func() map[rune]string {
 	all := map[rune]string{}
 	for to, from := range map[string]string{
 		"":    "*_`\"'\\$“”„‟″‘’‚´«»「」『』\u200b\u200c\u200d\u2060\ufeff\u00ad\ufe0e\ufe0f",
-		"[":   "［【〔",
-		"]":   "］】〕",
+		"[":   "［【〔⟦",
+		"]":   "］】〕⟧",
 		"(":   "（",
 		")":   "）\u20e3",
 		"{":   "｛",
@@ -126,10 +127,18 @@ func sign(r rune) string {
 	switch {
 	case r == '\n':
 		return "\n"
-	case r >= '０' && r <= '９':
-		return string(r - '０' + '0')
 	case r >= 0x1d7ce && r <= 0x1d7ff: // bold digits and the like, of mathematics
 		return string((r-0x1d7ce)%10 + '0')
+	case r == '⓪':
+		return "(0)"
+	case r >= '①' && r <= '⑳':
+		return "(" + strconv.Itoa(int(r-'①')+1) + ")"
+	case r > unicode.MaxASCII && unicode.IsDigit(r): // ten that follow one another
+		d := rune(0)
+		for d < 9 && unicode.IsDigit(r-d-1) {
+			d++
+		}
+		return string('0' + d)
 	}
 	if s, ok := signs[r]; ok {
 		return s
