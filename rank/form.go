@@ -1,7 +1,6 @@
 package rank
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 )
@@ -42,7 +41,8 @@ type finder struct {
 	plain    plainText
 	all      []mention
 	joints   map[[2]int]joint
-	table    bool // of ranks and identifiers
+	named    map[int]bool // numbers that are written as identifiers
+	table    bool         // of ranks and identifiers
 	n, first int
 	found    []candidate
 }
@@ -51,6 +51,7 @@ type finder struct {
 func newFinder(text string, n, first int) *finder {
 	r := &finder{original: text, plain: plain(text), joints: map[[2]int]joint{}, n: n, first: first}
 	r.all = mentions(r.plain, text)
+	r.named = numbersOf(slices.DeleteFunc(slices.Clone(r.all), func(m mention) bool { return m.style < labelled }))
 	r.table = rankColumn.MatchString(r.plain.text)
 	return r
 }
@@ -136,25 +137,24 @@ func (r *finder) chains(ms []mention) []candidate {
 // again returns where a second whole ranking begins in a chain, as in
 // "[0] > [1] -> [1] > [0]"; else its length.
 func (r *finder) again(run []mention) int {
-	whole := func(run []mention) bool {
-		seen := map[int]bool{}
-		for _, m := range run {
-			seen[m.number] = true
-		}
-		return len(seen) >= r.n
-	}
-	if len(run) < 2*r.n {
-		return len(run)
-	}
 	for k := r.n; k <= len(run)-r.n; k++ {
-		if whole(run[:k]) {
-			if whole(run[k:]) {
+		if len(numbersOf(run[:k])) >= r.n {
+			if len(numbersOf(run[k:])) >= r.n {
 				return k
 			}
 			break
 		}
 	}
 	return len(run)
+}
+
+// numbersOf returns the numbers of mentions.
+func numbersOf(ms []mention) map[int]bool {
+	seen := map[int]bool{}
+	for _, m := range ms {
+		seen[m.number] = true
+	}
+	return seen
 }
 
 // shares says whether an identifier that is listed behind a run shares the place of
@@ -202,7 +202,7 @@ func (r *finder) chain(run []mention, joints []joint) (candidate, bool) {
 	c.unclear = up && down || slices.Contains(joints, elided) || down && worstFirst.MatchString(lead) || r.loose(run, joints)
 	line, _, _ := strings.Cut(rest, "\n")
 	c.doubtful, c.final = remarks.MatchString(lead), finals.MatchString(lead) || lead == "" && nothing.MatchString(line)
-	c.open = goesOn.MatchString(rest) && !incomplete.MatchString(rest) && !theRest.MatchString(rest) || comesFrom.MatchString(lead)
+	c.open = goesOn.MatchString(rest) && !incomplete.MatchString(rest) && !theRest.MatchString(rest) || comesFrom.MatchString(r.ahead(run[0]))
 	if c.style == bare && distinct(c.items) < min(r.n, 3) || negated.MatchString(lead) {
 		return candidate{}, false
 	}
@@ -257,7 +257,7 @@ func (r *finder) sequences(ms []mention) []candidate {
 		for at+len(joints) < len(ms) {
 			a, b := ms[at+len(joints)-1], ms[at+len(joints)]
 			j := r.joint(a, b)
-			if j != listed && j != tied && j != through && j != then || strings.Contains(r.plain.text[a.to:b.from], ":") || r.newSequence(ms[at:at+len(joints)], b) {
+			if !(j >= listed && j <= then) || strings.Contains(r.plain.text[a.to:b.from], ":") || r.newSequence(ms[at:at+len(joints)], b) {
 				break
 			}
 			joints = append(joints, j)
@@ -279,11 +279,7 @@ func (r *finder) newSequence(run []mention, next mention) bool {
 	if !strings.Contains(gap, "\n") || strings.ContainsAny(gap, ",;|") {
 		return false
 	}
-	seen := map[int]bool{}
-	for _, m := range run {
-		seen[m.number] = true
-	}
-	if seen[next.number] && len(seen) >= r.n {
+	if seen := numbersOf(run); seen[next.number] && len(seen) >= r.n {
 		return true
 	}
 	alone := func(m mention) bool {
@@ -302,19 +298,11 @@ func (r *finder) sequence(run []mention, joints []joint) (candidate, bool) {
 	} else if slices.ContainsFunc(run, func(m mention) bool { return m.style < min(c.style, labelled) }) {
 		return candidate{}, false // "[2]: 3" has a score
 	}
-	dashes := 0
-	for _, j := range joints {
-		if j == through {
-			dashes++
+	if !slices.ContainsFunc(joints[1:], func(j joint) bool { return j != through }) {
+		if len(run) == 2 {
+			return candidate{}, false // "[0]-[2]" tells no order
 		}
-	}
-	if dashes > 1 && dashes == len(run)-1 { // "2 - 0 - 1" lists
-		for k := range joints {
-			joints[k] = listed
-		}
-		c.items = r.candidate(run, joints).items
-	} else if dashes == len(run)-1 && len(run) > 1 { // "[0]-[2]" tells no order
-		return candidate{}, false
+		c.items = r.candidate(run, make([]joint, len(run))).items // "2 - 0 - 1" lists
 	}
 	if slices.Contains(joints, then) {
 		c.prose = true
@@ -366,7 +354,7 @@ func (r *finder) plural(run []mention) bool {
 
 // others says whether the text has other identifiers than one.
 func (r *finder) others(one mention) bool {
-	return slices.ContainsFunc(r.all, func(m mention) bool { return m.style >= labelled && m.number != one.number })
+	return len(r.named) > 1 || len(r.named) == 1 && !r.named[one.number]
 }
 
 // tidy says whether numbers are nothing but passages, each once.
@@ -382,80 +370,4 @@ func (r *finder) line(at int) (from, to int) {
 		return from, len(r.plain.text)
 	}
 	return from, at + to
-}
-
-// most bounds what is looked at before and behind an identifier, since it is looked
-// at for each.
-const most = 256
-
-// rest is what stands behind a mention, as far as it is looked at.
-func (r *finder) rest(m mention) string {
-	return r.plain.text[m.to:min(m.to+most, len(r.plain.text))]
-}
-
-// lead is what stands before a place: on its line, or else the line above it,
-// where that ends with a colon.
-func (r *finder) lead(at int) string {
-	from, _ := r.line(at)
-	from = max(from, at-most)
-	if lead := strings.Trim(r.plain.text[from:at], " \t->|([{"); lead != "" {
-		return lead
-	}
-	above := strings.TrimSpace(r.plain.text[max(0, from-2*most):from])
-	above = strings.TrimSpace(above[strings.LastIndexByte(above, '\n')+1:])
-	if strings.HasSuffix(above, ":") {
-		return above
-	}
-	return ""
-}
-
-var (
-	// goesOn and comesFrom are arrows to and from what is no identifier; one that was
-	// begun where the text ends is only missing.
-	goesOn     = regexp.MustCompile(`^` + trim + `[-=]{0,2}[<>]{1,3}=?[^\S\n]*[^\s]`)
-	incomplete = regexp.MustCompile(`^` + trim + `[-=]{0,2}[<>]{1,3}=?` + trim + `(?:` + label + `)?` + trim + `[0-9]*\s*$`)
-	theRest    = regexp.MustCompile(`^` + trim + `[-=]{0,2}>{1,3}=?[\s(\[{]*(?i:(?:all|the|any) ){0,2}(?i:rest|others?|remaining|remainder|everything else)\b`)
-	comesFrom  = regexp.MustCompile(`[\pL\pN)\]][^\S\n]*[-=]{0,2}[<>]{1,3}=?[\s\[({]*$`)
-	// remarks are what a title calls them.
-	remarks = regexp.MustCompile(`(?i)\b(?:reasons?|reasoning|explanations?|rationale|justifications?|notes?|thoughts?)\b[^:\n]*:`)
-	finals  = regexp.MustCompile(`(?i)\b(?:final|answer|revised|corrected|conclusion|actual|actually|rather|instead)\b`)
-	// falls is an order that begins with the best.
-	falls      = regexp.MustCompile(`(?i)\b(?:most|best|highest|strongest|top)\b[^.\n]*?\b(?:least|worst|lowest|weakest)\b|\b(?:least|worst|lowest|weakest)\b[^.,\n]*\blast\b`)
-	nothing    = regexp.MustCompile(`^[^\pL\pN<>=]*$`)
-	remarkLast = regexp.MustCompile(`^[\s.,:]*\(([^()<>0-9]*)\)[\s.]*$`)
-	// negated is what makes a ranking one that is not meant.
-	negated = regexp.MustCompile(`(?i)\b(?:(?:not|isnt|wasnt|never)(?: \w+)?|instead of|rather than|such as|for example|e\.g\.)[\s:({\[]*$`)
-	// worstFirst is what makes a ranking one that begins with the worst.
-	worstFirst = regexp.MustCompile(`(?i)\b(?:least|worst|lowest|weakest)\b.*\b(?:to|first|comes?)\b|\b(?:ascending|increasing|reversed?)\b`)
-	// turned is what makes a list none, or one of another order.
-	turned    = regexp.MustCompile(`(?i)\b(?:not|cannot|cant|unable|impossible|hard|difficult|irrelevant|unrelated|unranked|(?:particular|any|no|random|original|given|input|same|numerical) order|reasons?|explanations?|rationale|justifications?|notes?|least|worst|lowest|weakest|ascending|increasing|reversed?|excluded|omitted|excluding|except)\b`)
-	leadsOn   = regexp.MustCompile(`(?i)(?:[:=]|\b(?:is|are|be))\s*$`)
-	listing   = regexp.MustCompile(`(?i)\b(?:passages?|documents?|docs?|identifiers?|ids?|sources?|references?|candidates?)\b[^:\n]*:?$`)
-	rankWords = regexp.MustCompile(`(?i)rank|order|sort|answer|final|result|response|output|list|relevan|best|top|prefer|priorit|排序|排名|顺序|答案|结果`)
-	graded    = regexp.MustCompile(`(?i)\b(?:scores?|ratings?|grades?|confidences?|points?)\b`)
-)
-
-// certainty is how sure it is that a list is a ranking.
-type certainty int
-
-const (
-	surely certainty = iota
-	perhaps
-)
-
-// told asks what stands before a list whether it is a ranking.
-func (r *finder) told(first mention, s style) (certainty, bool) {
-	lead := r.lead(first.from)
-	plainly := falls.ReplaceAllString(lead, "")
-	colon := leadsOn.MatchString(lead)
-	says := rankWords.MatchString(lead)
-	switch {
-	case lead == "":
-		return surely, true
-	case turned.MatchString(plainly), negated.MatchString(lead), graded.MatchString(lead) && !says, s == bare && !colon, !colon && !says:
-		return 0, false
-	case colon && says && !(s == bare && number.MatchString(lead)):
-		return surely, true
-	}
-	return perhaps, true
 }

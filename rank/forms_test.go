@@ -314,6 +314,8 @@ var writtenRankings = map[string][]written{
 		{"At 2:30 on 1/2/2020, 50% of 3 > 2.", ""},
 		{"There are 3 passages: 2 about ships, 1 about bread, 0 about salt.", ""},
 		{"Relevant: [2] > [0]. Irrelevant: [1] > [3].", ""},
+		{"A > [0] > [1]", ""},
+		{"[0] > [1] > B", ""},
 		{"[0] > [1], [2] > [1], [2] > [0]", ""},
 		{"I would not say [0] > [1] > [2].", ""},
 		{"| Passage | Rank |\n|---|---|\n| 0 | 2 |\n| 1 | 3 |\n| 2 | 1 |", ""},

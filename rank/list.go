@@ -90,8 +90,9 @@ func (r *finder) listItem(from, stop int) (listItem, bool) {
 	loose = loose && !(r.table && r.plain.text[from] == '|')
 	from += m[1]
 	var on []mention
-	for _, o := range r.all {
-		if o.to > from && o.to <= stop && (o.style > bare || len(on) == 0) {
+	at, _ := slices.BinarySearchFunc(r.all, from+1, func(m mention, to int) int { return m.to - to })
+	for _, o := range r.all[at:min(at+most, len(r.all))] {
+		if o.to <= stop && (o.style > bare || len(on) == 0) {
 			on = append(on, o)
 		}
 	}

@@ -1,6 +1,7 @@
 package rank
 
 import (
+	"maps"
 	"slices"
 	"strings"
 )
@@ -63,11 +64,12 @@ func parse(text string, n, first int) (ranking Ranking, closed bool) {
 	r := reading{n: n, first: first, seen: make([]bool, n)}
 	r.Order = make([]int, 0, n)
 	visible, open := withoutThoughts(text)
+	visible = tailOf(visible)
 	if !strings.Contains(text, "\x00") {
 		found, rest := objects(visible, n, first)
 		f := newFinder(rest, n, first)
 		found = append(found, f.candidates()...)
-		r.named = namedIn(found, f.all)
+		r.named = namedIn(found, f.named)
 		if best, ok := r.choose(found); ok {
 			r.takeAll(best)
 			closed = r.Found == n && open == "" && nothing.MatchString(plain(visible[best.to:]).text)
@@ -77,6 +79,19 @@ func parse(text string, n, first int) (ranking Ranking, closed bool) {
 	}
 	r.finish()
 	return r.Ranking, closed
+}
+
+// mostText bounds the text that is looked at, at its end, where the ranking that
+// counts stands.
+const mostText = 64 << 10
+
+// tailOf returns the last lines of a text.
+func tailOf(text string) string {
+	if len(text) <= mostText {
+		return text
+	}
+	text = text[len(text)-mostText:]
+	return text[strings.IndexByte(text, '\n')+1:]
 }
 
 // reading is a ranking while it is put together.
@@ -193,16 +208,14 @@ func (r *reading) passages(c candidate) []int {
 
 // namedIn gathers the numbers that are identifiers: those of candidates, and those
 // that are written as identifiers elsewhere.
-func namedIn(found []candidate, all []mention) map[int]bool {
-	named := map[int]bool{}
+func namedIn(found []candidate, elsewhere map[int]bool) map[int]bool {
+	named := maps.Clone(elsewhere)
+	if named == nil {
+		named = map[int]bool{}
+	}
 	for _, c := range found {
 		for _, e := range c.items {
 			named[e.number] = true
-		}
-	}
-	for _, m := range all {
-		if m.style >= labelled {
-			named[m.number] = true
 		}
 	}
 	return named

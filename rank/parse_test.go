@@ -131,6 +131,22 @@ func TestParseReadsFormat(t *testing.T) {
 	}
 }
 
+// However long a text is, its end is read, in a time that does not grow with it.
+func TestParseLongTexts(t *testing.T) {
+	for _, s := range []string{
+		"[1]\nx\n", "1. [2] ", "1. [2]\n", "[", "(", "{\"a\":", "[{", "<think", "&", "> ", "[1] > ", "- 1\n", "[1]\n", "1, ", "assistant ", "(a) > ",
+		"Passage 2, then ", "<", "\\", "| 1 | 2 |\n", "x", "\n", "> [0] > [1]\n", "1", "[2]: 0.9\n", "*",
+	} {
+		text := strings.Repeat(s, 1<<20/len(s))
+		require.Equal(t, 3, len(Parse(text, 3, 0).Order))
+		got := Parse(text+"\n\nFinal ranking: [2] > [0] > [1]", 3, 0)
+		if !strings.Contains(s, "<think") && got.Repairs.Refusal == 0 {
+			require.Equal(t, []int{2, 0, 1}, got.Order, s)
+		}
+	}
+	require.Equal(t, read([]int{2, 0, 1}, 3, Repairs{}), Parse(strings.Repeat("The passage [1] is off topic.\n", 1<<16)+"[2] > [0] > [1]", 3, 0))
+}
+
 func FuzzParse(f *testing.F) {
 	for _, s := range []string{
 		"[2] > [0] > [1]", "[1] > [1] > [7]", "<think>[0]</think>[2] > [1]", "</think>[1", "2 > 0 > 1", "2\n0\n1", "[2, 0] = [1]",

@@ -8,11 +8,12 @@ def main() -> None:
     path, model, decode = sys.argv[1:]
     with open(path, encoding="utf-8") as file:
         r = json.load(file)
-    share = 100 * r["malformed"] / r["lists"]
+    malformed = r["malformed"] + r["truncated"]
+    share = 100 * malformed / r["lists"]
     repairs = ", ".join(f"{name.replace('_', ' ')} {n}" for name, n in r["repairs"].items())
     mass = f"; mass {r['mass']:.3f}" if decode == "constrained" else ""
-    print(f"{model:24} {decode:12} {r['malformed']:5} of {r['lists']} malformed ({share:.1f}%), "
-          f"{r['no_ranking']} rows without a ranking; {repairs}{mass}", flush=True)
+    print(f"{model:24} {decode:12} {malformed:5} of {r['lists']} malformed ({share:.1f}%), "
+          f"{r['truncated']} of them cut off, {r['no_ranking']} rows without a ranking; {repairs}{mass}", flush=True)
 
 
 if __name__ == "__main__":

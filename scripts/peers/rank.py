@@ -117,7 +117,7 @@ def decoded(lines: list[Line]) -> str:
         seconds, run = stats.median(line.seconds), line.runs[-1]
         body.append([line.name, f"{seconds:.1f}", str(run["steps"]), str(run["row_steps"]),
                      str(run["written"]), f"{run['written'] / seconds:.1f}",
-                     f"{run['malformed']} of {run['lists']}"])
+                     f"{run['malformed'] + run['truncated']} of {run['lists']}"])
     return stats.table(["ortscore rank", "seconds", "steps", "row steps", "tokens written",
                         "tokens/s", "malformed"], body)
 
