@@ -137,10 +137,12 @@ func (r *finder) chains(ms []mention) []candidate {
 // again returns where a second whole ranking begins in a chain, as in
 // "[0] > [1] -> [1] > [0]"; else its length.
 func (r *finder) again(run []mention) int {
-	for k := r.n; k <= len(run)-r.n; k++ {
-		if len(numbersOf(run[:k])) >= r.n {
-			if len(numbersOf(run[k:])) >= r.n {
-				return k
+	seen := map[int]bool{}
+	for k, m := range run {
+		seen[m.number] = true
+		if len(seen) >= r.n {
+			if len(numbersOf(run[k+1:])) >= r.n {
+				return k + 1
 			}
 			break
 		}
@@ -253,14 +255,14 @@ func (r *finder) fill(items []entry, end int) []entry {
 func (r *finder) sequences(ms []mention) []candidate {
 	var out []candidate
 	for at := 0; at < len(ms); {
-		joints := []joint{apart}
+		joints, seen := []joint{apart}, map[int]bool{ms[at].number: true}
 		for at+len(joints) < len(ms) {
 			a, b := ms[at+len(joints)-1], ms[at+len(joints)]
 			j := r.joint(a, b)
-			if !(j >= listed && j <= then) || strings.Contains(r.plain.text[a.to:b.from], ":") || r.newSequence(ms[at:at+len(joints)], b) {
+			if !(j >= listed && j <= then) || strings.Contains(r.plain.text[a.to:b.from], ":") || r.newSequence(a, b, seen) {
 				break
 			}
-			joints = append(joints, j)
+			joints, seen[b.number] = append(joints, j), true
 		}
 		run := ms[at : at+len(joints)]
 		at += len(joints)
@@ -271,15 +273,14 @@ func (r *finder) sequences(ms []mention) []candidate {
 	return append(out, r.scored(ms)...)
 }
 
-// newSequence says whether a line begins another sequence: where the one before is
-// whole, or more than one identifier stands on either line.
-func (r *finder) newSequence(run []mention, next mention) bool {
-	last := run[len(run)-1]
+// newSequence says whether a line begins another sequence: where the one before,
+// with the numbers seen, is whole, or more than one identifier stands on either line.
+func (r *finder) newSequence(last, next mention, seen map[int]bool) bool {
 	gap := r.plain.text[last.to:next.from]
 	if !strings.Contains(gap, "\n") || strings.ContainsAny(gap, ",;|") {
 		return false
 	}
-	if seen := numbersOf(run); seen[next.number] && len(seen) >= r.n {
+	if seen[next.number] && len(seen) >= r.n {
 		return true
 	}
 	alone := func(m mention) bool {

@@ -137,14 +137,14 @@ func TestParseLongTexts(t *testing.T) {
 		"[1]\nx\n", "1. [2] ", "1. [2]\n", "[", "(", "{\"a\":", "[{", "<think", "&", "> ", "[1] > ", "- 1\n", "[1]\n", "1, ", "assistant ", "(a) > ",
 		"Passage 2, then ", "<", "\\", "| 1 | 2 |\n", "x", "\n", "> [0] > [1]\n", "1", "[2]: 0.9\n", "*",
 	} {
-		text := strings.Repeat(s, 1<<20/len(s))
+		text := strings.Repeat(s, 80<<10/len(s))
 		require.Equal(t, 3, len(Parse(text, 3, 0).Order))
 		got := Parse(text+"\n\nFinal ranking: [2] > [0] > [1]", 3, 0)
 		if !strings.Contains(s, "<think") && got.Repairs.Refusal == 0 {
 			require.Equal(t, []int{2, 0, 1}, got.Order, s)
 		}
 	}
-	require.Equal(t, read([]int{2, 0, 1}, 3, Repairs{}), Parse(strings.Repeat("The passage [1] is off topic.\n", 1<<16)+"[2] > [0] > [1]", 3, 0))
+	require.Equal(t, read([]int{2, 0, 1}, 3, Repairs{}), Parse(strings.Repeat("The passage [1] is off topic.\n", 1<<13)+"[2] > [0] > [1]", 3, 0))
 }
 
 func FuzzParse(f *testing.F) {
