@@ -64,6 +64,42 @@ var writtenRankings = map[string][]written{
 		{"[0] > [1] > [2]<|END_THINKING|>[2] > [0]", "2 0"},
 		{"[2] > [0] > [1]<think>No: [0] > [1] > [2]</think>", "2 0 1"},
 	},
+	"more thoughts": {
+		{"<|im_start|>think\n[0] > [1] > [2]\n<|im_start|>answer\n[2] > [0]", "2 0"},
+		{"<|inner_prefix|>[0] > [1] > [2]<|inner_suffix|>[2] > [0]", "2 0"},
+		{"Here is my thought process: [0] > [1] > [2]\n\nHere is my response: [2] > [0]", "2 0"},
+		{"## Thinking\n\n[0] > [1] > [2]\n\n## Final Response\n\n[2] > [0]", "2 0"},
+		{"<|think|>[0] > [1] > [2]<|end|><|begin|>assistant<|content|>[2] > [0]", "2 0"},
+		{"&lt;think&gt;[0] > [1] > [2]&lt;/think&gt;[2] > [0]", "2 0"},
+		{"<plan>[0] > [1] > [2]</plan>[2] > [0]", "2 0"},
+		{"[2] > [0] > [1]<explanation>[0] > [1] > [2]</explanation>", "2 0 1"},
+		{"Thought: maybe [0] > [1] > [2].\nFinal Answer: [2] > [0]", ""},
+	},
+	"more forms": {
+		{"Top 3: 2, 0, 1", "2 0 1"},
+		{"The final ranking is 2, 0, 1.", "2 0 1"},
+		{"best to worst: 2, 0, 1", "2 0 1"},
+		{"Most to least relevant: [2], [0], [1]", "2 0 1"},
+		{"2, 0, 1 (most to least relevant)", "2 0 1"},
+		{"Ranked from most to least relevant:\n1. [2]\n2. [0]\n3. [1]", "2 0 1"},
+		{"| Rank | ID |\n|--|--|\n| 1 | 2 |\n| 2 | 0 |\n| 3 | 1 |", "2 0 1"},
+		{"| Passage | Score |\n|---|---|\n| [2] | 9 |\n| [0] | 7 |\n| [1] | 4 |", "2 0 1"},
+		{"| Passage | Score |\n|---|---|\n| 2 | 9 |\n| 0 | 7 |\n| 1 | 4 |", ""},
+		{"1. [2]\n   1. good\n   2. unlike [1]\n2. [0]\n3. [1]", "2 0 1"},
+		{"a) [2]\nb) [0]\nc) [1]", "2 0 1"},
+		{"② > ⓪ > ①", "2 0 1"},
+		{"<2> > <0> > <1>", "2 0 1"},
+		{"{\"first\": 2, \"second\": 0, \"third\": 1}", "2 0 1"},
+		{"{\"ranking\": [[2], [0], [1]]}", "2 0 1"},
+		{"[2] > [0] > the rest", "2 0"},
+		{"[0] > [1] > [2] → [2] > [0] > [1]", "2 0 1"},
+		{"[2] , [0] > [1]", ""},
+		{"[2] ~ [0] > [1]", ""},
+		{"<[2]> > <[0]> > <[1]>", ""},
+		{"Least relevant: [1]\nMost relevant: [2]", ""},
+		{"[2]: 3\n[0]: 9\n[1]: 5", ""},
+		{"1. 2 passages mention it\n2. 0 of them say when\n3. 1 is off topic", ""},
+	},
 	"thoughts without an end": {
 		{"[THINK][0] > [1] > [2]", ""},
 		{"<thought>[0] > [1] > [2]", ""},
@@ -337,6 +373,36 @@ func TestWrittenRankings(t *testing.T) {
 			read := strings.Trim(fmt.Sprint(got.Order[:got.Found]), "[]")
 			require.Equal(t, c.want, read, "%s: %q: %+v", kind, c.text, got)
 		}
+	}
+}
+
+// Ranges, and the other base, in lists of five.
+func TestWrittenRanges(t *testing.T) {
+	for text, want := range map[string]string{
+		"[2] > [0] > [3-4]":                     "2 0 3 4",
+		"[2] > [0] > [3–4] > [1]":               "2 0 3 4 1",
+		"[2] > [0] > [3]-[4] > [1]":             "2 0 3 4 1",
+		"[2] > [0] > 3..4 > [1]":                "2 0 3 4 1",
+		"[2] > [0] > [3] to [4]":                "2 0 3 4",
+		"[2] > [0] > passages 3-4":              "2 0 3 4",
+		"2 > 0 > 3-4 > 1":                       "2 0 3 4 1",
+		"[4-2] > [0] > [1]":                     "4 3 2 0 1",
+		"[2], [0], [3]-[4], [1]":                "2 0 3 4 1",
+		"[2] > [0] > [3, 4] > [1]":              "2 0 3 4 1",
+		"[2] > [0] > [3], [4]":                  "2 0 3 4",
+		"[2] > ([3], [4]) > [0]":                "2 3 4 0",
+		"[1] < [0] < [3-4]":                     "4 3 0 1",
+		"[2] > [0] > [3]...[4]":                 "",
+		"[2] > [0] > [3:4]":                     "",
+		"[2] > [0], [1] > [3]":                  "",
+		"Relevant: [2] > [0]. Else: [1] > [3].": "",
+		"5, 1, 2, 3, 4":                         "4 0 1 2 3",
+		"[5] > [1-4]":                           "4 0 1 2 3",
+		"1. Passage 5\n2. Passage 1":            "4 0",
+		"{\"ranking\": [5, 1, 2, 4, 3]}":        "4 0 1 3 2",
+	} {
+		got := Parse(text, 5, 0)
+		require.Equal(t, want, strings.Trim(fmt.Sprint(got.Order[:got.Found]), "[]"), "%q: %+v", text, got)
 	}
 }
 

@@ -13,7 +13,8 @@ def main() -> None:
     repairs = ", ".join(f"{name.replace('_', ' ')} {n}" for name, n in r["repairs"].items())
     mass = f"; mass {r['mass']:.3f}" if decode == "constrained" else ""
     print(f"{model:24} {decode:12} {malformed:5} of {r['lists']} malformed ({share:.1f}%), "
-          f"{r['truncated']} of them cut off, {r['no_ranking']} rows without a ranking; {repairs}{mass}", flush=True)
+          f"{r['truncated']} of them cut off, {r['no_ranking']} rows without a ranking; "
+          f"{repairs}{mass}", flush=True)
 
 
 if __name__ == "__main__":

@@ -115,9 +115,10 @@ def decoded(lines: list[Line]) -> str:
     body = []
     for line in lines:
         seconds, run = stats.median(line.seconds), line.runs[-1]
+        malformed = run["malformed"] + run["truncated"]
         body.append([line.name, f"{seconds:.1f}", str(run["steps"]), str(run["row_steps"]),
                      str(run["written"]), f"{run['written'] / seconds:.1f}",
-                     f"{run['malformed'] + run['truncated']} of {run['lists']}"])
+                     f"{malformed} of {run['lists']}"])
     return stats.table(["ortscore rank", "seconds", "steps", "row steps", "tokens written",
                         "tokens/s", "malformed"], body)
 
