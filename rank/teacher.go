@@ -214,7 +214,8 @@ func (r *Remote) read(list List, reply openai.Reply) Reading {
 	if reply.Err != nil { // it said nothing that could be repaired
 		return Reading{Err: reply.Err, Mass: 1}
 	}
-	out := readText("", reply.Text, list.N, r.First, reply.Truncated())
+	// What is quoted may be cut within the key, which would then not be found.
+	out := readText("", r.Client.Hide(reply.Text), list.N, r.First, reply.Truncated())
 	out.Full = reply.CompletionTokens
 	if !out.Truncated && strings.TrimSpace(reply.Text) == "" && reply.Finish != "" {
 		out.Err = errors.New("want an answer, got none: " + reply.Finish)
