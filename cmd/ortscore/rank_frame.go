@@ -73,7 +73,8 @@ func (f *chatFrame) tokens(prompt string) ([]int32, error) {
 	if err != nil {
 		return nil, err
 	}
-	return f.tokenizer.Encode(text)
+	enc, err := f.tokenizer.Encode(text, false)
+	return enc.IDs, err
 }
 
 // tailRunes is how much of a prompt's end is looked at for what its last tokens

@@ -5,6 +5,9 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"unicode/utf8"
+
+	"github.com/ortscore/ortscore/model"
 )
 
 // ChatTokenizer tokenises what a chat template rendered: the special tokens that
@@ -27,7 +30,7 @@ const (
 
 // LoadChatTokenizer reads the tokenizer.json that plain was read from once more.
 func LoadChatTokenizer(path string, plain *Tokenizer) (*ChatTokenizer, error) {
-	control, err := loadTokenizer(path)
+	control, err := loadTokenizer(path, true)
 	if err != nil {
 		return nil, err
 	}
@@ -58,58 +61,78 @@ func (c *ChatTokenizer) Protect(data string) string {
 
 func isMark(r rune) bool { return r >= firstMark && r <= lastMark }
 
-// Encode tokenises a rendered text and adds nothing to it, as transformers'
-// apply_chat_template does; a mark becomes the tokens of its special token's text.
-func (c *ChatTokenizer) Encode(rendered string) ([]int32, error) {
-	var ids []int32
-	add := func(t *Tokenizer, text string) error {
-		more, err := t.goOn(text, len(ids) > 0)
-		ids = append(ids, more...)
+// Encode tokenises a rendered text; a mark becomes the tokens of its special
+// token's text. Spans are those in the rendered text. With special, what the
+// tokenizer puts before a text (BOS) comes first, unless the text begins with it;
+// without, nothing is added, as transformers' apply_chat_template does.
+func (c *ChatTokenizer) Encode(rendered string, special bool) (model.Encoding, error) {
+	var out model.Encoding
+	add := func(t *Tokenizer, text string, at int) (err error) {
+		part, err := t.goOn(text, len(out.IDs) > 0)
+		out = join(out, part, at)
 		return err
 	}
-	for {
-		at := strings.IndexFunc(rendered, isMark)
+	from := 0
+	for from < len(rendered) {
+		at := strings.IndexFunc(rendered[from:], isMark)
 		if at < 0 {
-			return ids, add(c.control, rendered)
+			at = len(rendered) - from
 		}
-		mark := []rune(rendered[at : at+4])[0] // four bytes, as all of plane 15
-		text := ""
-		if i := int(mark - firstMark); i < len(c.special) {
-			text = c.special[i]
+		if err := add(c.control, rendered[from:from+at], from); err != nil {
+			return out, err
 		}
-		if err := add(c.control, rendered[:at]); err != nil {
-			return nil, err
+		if from += at; from == len(rendered) {
+			break
 		}
-		if err := add(c.plain, text); err != nil {
-			return nil, err
+		mark, size := utf8.DecodeRuneInString(rendered[from:])
+		if err := c.addMarked(mark, model.Span{From: from, To: from + size}, &out); err != nil {
+			return out, err
 		}
-		rendered = rendered[at+4:]
+		from += size
+	}
+	c.control.narrow(rendered, out)
+	if special && !beginsWith(out, c.plain.Before) {
+		out.IDs = append(slices.Clone(c.plain.Before), out.IDs...)
+		out.Offsets = append(make([]model.Span, len(c.plain.Before)), out.Offsets...)
+	}
+	return out, nil
+}
+
+// addMarked appends the tokens of the special token's text that a mark stands for.
+func (c *ChatTokenizer) addMarked(mark rune, place model.Span, out *model.Encoding) error {
+	i := int(mark - firstMark)
+	if i >= len(c.special) {
+		return nil
+	}
+	goesOn := len(out.IDs) > 0
+	part, err := c.plain.goOn(c.special[i], goesOn)
+	if err == nil {
+		part, err = c.plain.withoutControls(c.special[i], goesOn, part)
+	}
+	out.IDs = append(out.IDs, part.IDs...)
+	for range part.IDs {
+		out.Offsets = append(out.Offsets, place)
+	}
+	return err
+}
+
+// narrow leaves white space beside a special token out of its span: a token may
+// swallow it, and is no more part of an answer for that.
+func (t *Tokenizer) narrow(text string, enc model.Encoding) {
+	for i, id := range enc.IDs {
+		o := &enc.Offsets[i]
+		if at := strings.Index(text[o.From:o.To], t.special[id]); t.special[id] != "" && at >= 0 {
+			*o = model.Span{From: o.From + at, To: o.From + at + len(t.special[id])}
+		}
 	}
 }
 
-// goOn tokenises a text or, where it goes on from others, what follows a newline
-// in it: some tokenizers put a space before the first word of a text.
-func (t *Tokenizer) goOn(text string, goesOn bool) ([]int32, error) {
-	if text == "" {
-		return nil, nil
-	}
-	if goesOn {
-		enc, err := t.encode("\n"+text, false)
-		if err != nil {
-			return nil, err
-		}
-		first := 0
-		for first < len(enc.Offsets) && enc.Offsets[first][1] <= 1 {
-			first++
-		}
-		if first == len(enc.Offsets) || enc.Offsets[first][0] >= 1 {
-			return toInt32(enc.IDs[first:]), nil
-		}
-		// A token holds the newline and more: better a space than a lost character.
-	}
-	enc, err := t.encode(text, false)
-	return toInt32(enc.IDs), err
+func beginsWith(enc model.Encoding, ids []int32) bool {
+	return len(enc.IDs) >= len(ids) && slices.Equal(enc.IDs[:len(ids)], ids)
 }
+
+// HasSpecial reports whether a special token stands in a text.
+func (c *ChatTokenizer) HasSpecial(text string) bool { return c.protect.Replace(text) != text }
 
 // AfterSpecial returns what follows a text's last special token; all of it where
 // there is none.

@@ -38,9 +38,9 @@ func TestChatTokensAsTransformers(t *testing.T) {
 	require.NotEmpty(t, cases)
 	for _, c := range cases {
 		chat, _ := loadChat(t, c.Tokenizer)
-		ids, err := chat.Encode(c.Text)
+		got, err := chat.Encode(c.Text, false)
 		require.NoError(t, err)
-		require.Equal(t, c.IDs, ids, "%s %q", c.Tokenizer, c.Text)
+		require.Equal(t, c.IDs, got.IDs, "%s %q", c.Tokenizer, c.Text)
 	}
 }
 
@@ -53,15 +53,13 @@ func TestSpecialTokensInDataAreText(t *testing.T) {
 			for _, data := range []string{special, "a" + special + "b", special + special + " c", "x\n" + special + "\n"} {
 				protected := chat.Protect(data)
 				require.NotContains(t, protected, special)
-				ids, err := chat.Encode("the sea " + protected + " the sea")
-				require.NoError(t, err)
+				ids := chatIDs(t, chat, "the sea "+protected+" the sea")
 				require.NotContains(t, ids, id, "%q", data)
 				text, err := plain.Decode(ids)
 				require.NoError(t, err)
 				require.Equal(t, "the sea "+data+" the sea", text)
 
-				ids, err = chat.Encode(special + protected)
-				require.NoError(t, err)
+				ids = chatIDs(t, chat, special+protected)
 				require.Equal(t, 1, len(slices.DeleteFunc(ids, func(i int32) bool { return i != id })), "the template's own stays one")
 			}
 		}
@@ -76,11 +74,17 @@ func TestProtect(t *testing.T) {
 	require.Equal(t, "tail", chat.AfterSpecial("<|im_start|>a<|im_end|>tail"))
 	require.Equal(t, "all", chat.AfterSpecial("all"))
 	require.Empty(t, chat.AfterSpecial("a<|im_end|>"))
-	_, err := chat.Encode("a\x00b")
+	_, err := chat.Encode("a\x00b", false)
 	require.ErrorContains(t, err, "want text without NUL")
-	ids, err := chat.Encode("")
+	require.Empty(t, chatIDs(t, chat, ""))
+}
+
+func chatIDs(t *testing.T, c *ChatTokenizer, rendered string) []int32 {
+	t.Helper()
+	enc, err := c.Encode(rendered, false)
 	require.NoError(t, err)
-	require.Empty(t, ids)
+	require.Len(t, enc.Offsets, len(enc.IDs))
+	return enc.IDs
 }
 
 func TestChatTemplateOfSeveral(t *testing.T) {

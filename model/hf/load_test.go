@@ -30,6 +30,45 @@ func TestTruncationAndPaddingAreLeftOut(t *testing.T) {
 	require.Greater(t, len(got.IDs), 200)
 }
 
+// A dropout, left over from training as well, would make the tokens of every run
+// others.
+func TestDropoutIsOff(t *testing.T) {
+	text := strings.Repeat("the sea and the insect, in 1907 ", 20)
+	want, err := load(t, tiny, nil).Encode(text, true)
+	require.NoError(t, err)
+	for _, c := range []struct{ dropout, note string }{
+		{"null", ""}, {"0", ""}, {"0.0", ""}, {"0.1", "0.1"}, {"0.5", "0.5"}, {"1.0", "1"}, {"1", "1"},
+	} {
+		tok := load(t, tiny, map[string]json.RawMessage{"model": withDropout(t, c.dropout)})
+		for range 3 {
+			got, err := tok.Encode(text, true)
+			require.NoError(t, err)
+			require.Equal(t, want, got, c.dropout)
+		}
+		if c.note == "" {
+			require.Empty(t, tok.Notes, c.dropout)
+			continue
+		}
+		require.Len(t, tok.Notes, 1)
+		require.Contains(t, tok.Notes[0], "tokenizer.json has a dropout of "+c.note+", ")
+	}
+	_, err = tryJSON(t, `{"model": {"vocab": {"a": 0}, "dropout": "often"}}`)
+	require.ErrorContains(t, err, "model.dropout: ")
+}
+
+// withDropout is the tiny tokenizer's model with a dropout.
+func withDropout(t *testing.T, dropout string) json.RawMessage {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(root, tiny, "tokenizer.json"))
+	require.NoError(t, err)
+	var file struct{ Model map[string]json.RawMessage }
+	require.NoError(t, json.Unmarshal(data, &file))
+	file.Model["dropout"] = json.RawMessage(dropout)
+	data, err = json.Marshal(file.Model)
+	require.NoError(t, err)
+	return data
+}
+
 func TestSize(t *testing.T) {
 	bpe := `{"added_tokens": %s, "model": {"type": "BPE", "merges": [], "vocab": %s}}`
 	special := `[{"id": %d, "content": "<x>", "single_word": false, "lstrip": false, "rstrip": false, "normalized": false, "special": true}]`

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/daulet/tokenizers"
@@ -16,15 +17,23 @@ import (
 // Tokenizer is a tokenizer.json. It implements model.Tokenizer and is safe for
 // use by several goroutines.
 type Tokenizer struct {
-	tok *tokenizers.Tokenizer
+	tok      *tokenizers.Tokenizer
+	vocab    map[string]int32 // the model's tokens and the added ones
+	unknown  int32            // the token that stands for unknown characters; -1 where there is none
+	special  map[int32]string // the special tokens, by their ids
+	controls bool             // special tokens that stand in a text are control tokens
+	bytes    *byteTokens      // nil where spans are exact as they come
 
 	// Size is one more than the largest token id, special tokens included.
 	Size int
-	// Before and After are the special tokens that tokenizer.json itself puts
-	// round a text, such as BOS and EOS. Encode keeps Before and drops After.
+	// Before are the tokens that Encode puts before a text: those of tokenizer.json,
+	// unless Settings.PutBOS has decided otherwise. After are those that
+	// tokenizer.json puts behind one, such as EOS; Encode leaves them out.
 	Before, After []int32
 	// Special are the ids of the special tokens, by their text.
 	Special map[string]int32
+	// Notes say what of tokenizer.json is not done.
+	Notes []string
 }
 
 // maxTokenizer is the most bytes of a tokenizer.json: those of 256,000 tokens are
@@ -33,33 +42,53 @@ const maxTokenizer = 128 << 20
 
 // LoadTokenizer reads a tokenizer.json.
 func LoadTokenizer(path string) (*Tokenizer, error) {
-	return loadTokenizer(path, tokenizers.WithEncodeSpecialTokens())
+	return loadTokenizer(path, false)
 }
 
-func loadTokenizer(path string, opts ...tokenizers.TokenizerOption) (*Tokenizer, error) {
+// loadTokenizer reads a tokenizer.json. With controls, special tokens that stand
+// in a text are control tokens.
+func loadTokenizer(path string, controls bool) (*Tokenizer, error) {
 	data, err := regular.Read(path, maxTokenizer)
 	if err != nil {
 		return nil, err
 	}
-	t := &Tokenizer{}
-	if data, err = t.prepare(data); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	if t.tok, err = tokenizers.FromBytes(data, opts...); err != nil {
-		return nil, fmt.Errorf("%s: want a tokenizer.json, got %w", path, err)
-	}
-	if err := t.findSpecial(); err != nil {
+	t := &Tokenizer{controls: controls}
+	if err := t.read(data); err != nil {
 		_ = t.Close()
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return t, nil
 }
 
-// prepare takes truncation and padding out of a tokenizer.json and learns its
-// vocabulary's size and its special tokens. Many published files carry a
-// truncation to a few hundred tokens, left over from training: it would cut the
-// answer off without a word.
-func (t *Tokenizer) prepare(data []byte) (clean []byte, err error) {
+func (t *Tokenizer) read(data []byte) error {
+	file, err := t.prepare(data)
+	if err != nil {
+		return err
+	}
+	if data, err = json.Marshal(file); err != nil {
+		return err
+	}
+	if t.tok, err = tokenizers.FromBytes(data, t.options()...); err != nil {
+		return fmt.Errorf("want a tokenizer.json, got %w", err)
+	}
+	if err := t.findBytes(file); err != nil {
+		return err
+	}
+	return t.findSpecial()
+}
+
+func (t *Tokenizer) options() []tokenizers.TokenizerOption {
+	if t.controls {
+		return nil
+	}
+	return []tokenizers.TokenizerOption{tokenizers.WithEncodeSpecialTokens()}
+}
+
+// prepare takes out of a tokenizer.json what is left over from training, and
+// learns its vocabulary and its special tokens. Many published files carry a
+// truncation to a few hundred tokens, which would cut the answer off without a
+// word, or a dropout, which makes the tokens of every run others.
+func (t *Tokenizer) prepare(data []byte) (map[string]json.RawMessage, error) {
 	var file map[string]json.RawMessage
 	if err := json.Unmarshal(data, &file); err != nil {
 		return nil, fmt.Errorf("want a tokenizer.json, got broken JSON: %w", err)
@@ -69,46 +98,107 @@ func (t *Tokenizer) prepare(data []byte) (clean []byte, err error) {
 	}
 	delete(file, "truncation")
 	delete(file, "padding")
-	if t.Size, err = vocabSize(file["model"]); err != nil {
+	var err error
+	if file["model"], err = t.withoutDropout(file["model"]); err != nil {
+		return nil, err
+	}
+	if err := t.readVocab(file["model"]); err != nil {
 		return nil, err
 	}
 	if err := t.readAdded(file["added_tokens"]); err != nil {
 		return nil, fmt.Errorf("added_tokens: %w", err)
 	}
-	return json.Marshal(file)
+	return file, nil
 }
 
-// vocabSize returns one more than the largest id in the vocabulary: ids may have
-// holes, so counting the tokens is not enough.
-func vocabSize(file json.RawMessage) (int, error) {
-	var m struct{ Vocab json.RawMessage }
+// withoutDropout takes the dropout out of a BPE model: the share of its merges
+// that are left out by chance. No other model has any randomness.
+func (t *Tokenizer) withoutDropout(file json.RawMessage) (json.RawMessage, error) {
+	var m map[string]json.RawMessage
 	if err := json.Unmarshal(file, &m); err != nil {
-		return 0, fmt.Errorf("model: %w", err)
+		return nil, fmt.Errorf("model: %w", err)
+	}
+	var dropout *float64
+	if m["dropout"] != nil {
+		if err := json.Unmarshal(m["dropout"], &dropout); err != nil {
+			return nil, fmt.Errorf("model.dropout: %w", err)
+		}
+	}
+	if dropout == nil {
+		return file, nil
+	}
+	if *dropout != 0 {
+		t.Notes = append(t.Notes, fmt.Sprintf("tokenizer.json has a dropout of %v, by which every run would have other tokens: it is left over from training, and off here", *dropout))
+	}
+	delete(m, "dropout")
+	return json.Marshal(m)
+}
+
+// readVocab reads the model's vocabulary. Ids may have holes, so counting the
+// tokens is not enough for its size.
+func (t *Tokenizer) readVocab(file json.RawMessage) error {
+	var m struct {
+		Vocab        json.RawMessage `json:"vocab"`
+		UnknownID    *int32          `json:"unk_id"`
+		UnknownToken *string         `json:"unk_token"`
+	}
+	if err := json.Unmarshal(file, &m); err != nil {
+		return fmt.Errorf("model: %w", err)
 	}
 	if len(m.Vocab) == 0 {
-		return 0, errors.New("model.vocab: want a vocabulary, got none")
+		return errors.New("model.vocab: want a vocabulary, got none")
 	}
-	if bytes.HasPrefix(bytes.TrimSpace(m.Vocab), []byte("[")) { // Unigram: [[token, score], ...]
-		var list []json.RawMessage
-		if err := json.Unmarshal(m.Vocab, &list); err != nil {
-			return 0, fmt.Errorf("model.vocab: %w", err)
+	if err := t.readTokens(m.Vocab); err != nil {
+		return fmt.Errorf("model.vocab: %w", err)
+	}
+	for _, id := range t.vocab {
+		t.Size = max(t.Size, int(id)+1)
+	}
+	t.unknown = -1
+	if m.UnknownID != nil {
+		t.unknown = *m.UnknownID
+	} else if m.UnknownToken != nil {
+		if id, ok := t.vocab[*m.UnknownToken]; ok {
+			t.unknown = id
 		}
-		return len(list), nil
 	}
-	var ids map[string]int
-	if err := json.Unmarshal(m.Vocab, &ids); err != nil {
-		return 0, fmt.Errorf("model.vocab: %w", err)
+	return nil
+}
+
+// readTokens reads {token: id, ...} or, of a Unigram, [[token, score], ...].
+func (t *Tokenizer) readTokens(vocab json.RawMessage) error {
+	t.vocab = map[string]int32{}
+	if !bytes.HasPrefix(bytes.TrimSpace(vocab), []byte("[")) {
+		return json.Unmarshal(vocab, &t.vocab)
 	}
-	size := 0
-	for _, id := range ids {
-		size = max(size, id+1)
+	var list []pieceToken
+	if err := json.Unmarshal(vocab, &list); err != nil {
+		return err
 	}
-	return size, nil
+	t.Size = len(list) // a token may stand in it twice
+	for id, token := range list {
+		t.vocab[string(token)] = int32(id)
+	}
+	return nil
+}
+
+// pieceToken is the token of a Unigram's [token, score].
+type pieceToken string
+
+func (p *pieceToken) UnmarshalJSON(data []byte) error {
+	var pair []json.RawMessage
+	if err := json.Unmarshal(data, &pair); err != nil {
+		return err
+	}
+	if len(pair) == 0 {
+		return errors.New("want a token with its score, got an empty list")
+	}
+	return json.Unmarshal(pair[0], (*string)(p))
 }
 
 // readAdded reads the tokens beside the vocabulary, some of them special.
 func (t *Tokenizer) readAdded(file json.RawMessage) error {
-	t.Special = map[string]int32{}
+	t.Special, t.special = map[string]int32{}, map[int32]string{}
 	if file == nil {
 		return nil
 	}
@@ -122,8 +212,9 @@ func (t *Tokenizer) readAdded(file json.RawMessage) error {
 	}
 	for _, a := range added {
 		t.Size = max(t.Size, a.ID+1)
+		t.vocab[a.Content] = int32(a.ID)
 		if a.Special && a.Content != "" {
-			t.Special[a.Content] = int32(a.ID)
+			t.Special[a.Content], t.special[int32(a.ID)] = int32(a.ID), a.Content
 		}
 	}
 	return nil
@@ -131,7 +222,7 @@ func (t *Tokenizer) readAdded(file json.RawMessage) error {
 
 // findSpecial learns from one encoding what the tokenizer puts round a text.
 func (t *Tokenizer) findSpecial() error {
-	enc, err := t.encode("a", true)
+	enc, err := raw(t.tok, "a", true)
 	if err != nil {
 		return err
 	}
@@ -151,27 +242,48 @@ func (t *Tokenizer) findSpecial() error {
 // trailing EOS (FlagEmbedding, research/llm_embedder/run_lm_score.py); so does
 // this, for whatever tokens stand there.
 func (t *Tokenizer) Encode(text string, special bool) (model.Encoding, error) {
-	enc, err := t.encode(text, special)
+	enc, err := t.encode(text)
+	if err == nil && !t.controls {
+		enc, err = t.withoutControls(text, false, enc)
+	}
 	if err != nil {
 		return model.Encoding{}, err
 	}
-	n := len(enc.IDs)
-	if special {
-		n -= len(t.After)
+	if special && len(t.Before) > 0 {
+		enc.IDs = append(slices.Clone(t.Before), enc.IDs...)
+		enc.Offsets = append(make([]model.Span, len(t.Before)), enc.Offsets...)
 	}
-	out := model.Encoding{IDs: toInt32(enc.IDs[:n]), Offsets: make([]model.Span, n)}
-	for i := range out.Offsets {
-		out.Offsets[i] = model.Span{From: int(enc.Offsets[i][0]), To: int(enc.Offsets[i][1])}
-	}
-	return out, nil
+	return enc, nil
 }
 
-func (t *Tokenizer) encode(text string, special bool) (tokenizers.Encoding, error) {
+// encode tokenises a text alone, with the exact span of every token.
+func (t *Tokenizer) encode(text string) (model.Encoding, error) {
+	enc, err := raw(t.tok, text, false)
+	if err != nil {
+		return model.Encoding{}, err
+	}
+	out := model.Encoding{IDs: toInt32(enc.IDs), Offsets: spans(enc)}
+	if t.bytes != nil {
+		err = t.bytes.spread(text, out)
+	}
+	return out, err
+}
+
+func spans(enc tokenizers.Encoding) []model.Span {
+	out := make([]model.Span, len(enc.Offsets))
+	for i, o := range enc.Offsets {
+		out[i] = model.Span{From: int(o[0]), To: int(o[1])}
+	}
+	return out
+}
+
+// raw is what the library makes of a text.
+func raw(tok *tokenizers.Tokenizer, text string, special bool) (tokenizers.Encoding, error) {
 	// The binding hands the text over as a C string, which ends at a NUL.
 	if i := strings.IndexByte(text, 0); i >= 0 {
 		return tokenizers.Encoding{}, fmt.Errorf("want text without NUL, got one at byte %d", i)
 	}
-	enc, err := t.tok.EncodeWithOptionsErr(text, special,
+	enc, err := tok.EncodeWithOptionsErr(text, special,
 		tokenizers.WithReturnOffsets(), tokenizers.WithReturnSpecialTokensMask())
 	if err != nil {
 		return enc, fmt.Errorf("tokenize: %w", err)
@@ -196,7 +308,16 @@ func (t *Tokenizer) Decode(ids []int32) (string, error) {
 }
 
 // Close releases the tokenizer.
-func (t *Tokenizer) Close() error { return t.tok.Close() }
+func (t *Tokenizer) Close() error {
+	var errs []error
+	if t.bytes != nil {
+		errs = append(errs, t.bytes.ruler.Close())
+	}
+	if t.tok != nil {
+		errs = append(errs, t.tok.Close())
+	}
+	return errors.Join(errs...)
+}
 
 func toInt32(ids []uint32) []int32 {
 	out := make([]int32, len(ids))
