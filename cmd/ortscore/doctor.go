@@ -75,7 +75,7 @@ func (t *teacher) describeTokenizer(ui *ui) {
 	settings := t.settings
 	ui.fact("bos, eos", "%s, %s", orNone(settings.BOS), orNone(settings.EOS))
 	ui.fact("chat template", "%s", orNone(settings.ChatTemplate))
-	ui.notes(settings.Notes)
+	ui.notes(append(t.tokenizer.Notes, settings.Notes...))
 }
 
 func (t *teacher) describeModel(ui *ui) {

@@ -20,6 +20,7 @@ import (
 // teacherFlags say which model is the teacher and what it runs on.
 type teacherFlags struct {
 	onnx, dtype, tokenizer string
+	bos                    hf.BOS
 	ep                     ort.Provider
 	graph                  ort.Graph
 	devices                []int
@@ -37,6 +38,8 @@ func (f *teacherFlags) add(fs *pflag.FlagSet) {
 	fs.StringVar(&f.onnx, "onnx", "", "the teacher: an .onnx `file` or a model folder (seed name: --model_name_or_path)")
 	fs.StringVar(&f.dtype, "dtype", "", "which of a folder's models: fp32, fp16, q4 ... (default full precision; seed name: --lm_dtype)")
 	fs.StringVar(&f.tokenizer, "tokenizer", "", "tokenizer.json or its `folder` (default beside the model, or a folder up)")
+	f.bos = hf.AutoBOS
+	fs.Var(word[hf.BOS]{&f.bos, oneOf(hf.AutoBOS, hf.AlwaysBOS, hf.NeverBOS)}, "bos", "put BOS before a text: auto, as transformers does; always or never")
 	f.ep = ort.CPU
 	fs.Var(word[ort.Provider]{&f.ep, oneOf(ort.CPU, ort.CUDA, ort.Auto)}, "ep", "execution `provider`: cpu, cuda or auto")
 	f.devices, f.replicas = []int{0}, 1
@@ -107,8 +110,12 @@ func (f *teacherFlags) open() (*teacher, error) {
 	if err != nil {
 		return nil, err
 	}
-	settings, err := hf.LoadSettings(files, tok)
+	settings, err := hf.LoadSettings(files)
+	if err == nil {
+		err = settings.PutBOS(tok, f.bos)
+	}
 	if err != nil {
+		_ = tok.Close()
 		return nil, err
 	}
 	t := &teacher{files: files, config: config, tokenizer: tok, settings: settings, stored: unknownPrecision, flags: f}
@@ -166,7 +173,7 @@ func (t *teacher) models() int { return len(t.lms) + len(t.decoders) }
 
 // notes are what a person should know of an open teacher.
 func (t *teacher) notes() []string {
-	return slices.Concat(t.info.Notes, t.settings.Notes, precisionNotes(t.stored), t.lengthNotes(), t.leakNotes())
+	return slices.Concat(t.info.Notes, t.tokenizer.Notes, t.settings.Notes, precisionNotes(t.stored), t.lengthNotes(), t.leakNotes())
 }
 
 // lengthNotes say where the longest text is another than config.json tells.

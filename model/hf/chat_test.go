@@ -88,20 +88,19 @@ func chatIDs(t *testing.T, c *ChatTokenizer, rendered string) []int32 {
 }
 
 func TestChatTemplateOfSeveral(t *testing.T) {
-	tok := load(t, tiny, nil)
 	for text, want := range map[string]string{
 		`{"chat_template": "{{ x }}"}`: "{{ x }}",
 		`{"chat_template": [{"name": "tool_use", "template": "t"}, {"name": "default", "template": "d"}]}`: "d",
 	} {
 		dir := t.TempDir()
 		put(t, filepath.Join(dir, "tokenizer_config.json"), text)
-		s, err := LoadSettings(&Files{Tokenizer: filepath.Join(dir, "tokenizer.json")}, tok)
+		s, err := LoadSettings(&Files{Tokenizer: filepath.Join(dir, "tokenizer.json")})
 		require.NoError(t, err)
 		require.Equal(t, want, s.ChatSource)
 	}
 	dir := t.TempDir()
 	put(t, filepath.Join(dir, "tokenizer_config.json"), `{"chat_template": [{"name": "tool_use", "template": "t"}]}`)
-	_, err := LoadSettings(&Files{Tokenizer: filepath.Join(dir, "tokenizer.json")}, tok)
+	_, err := LoadSettings(&Files{Tokenizer: filepath.Join(dir, "tokenizer.json")})
 	require.ErrorContains(t, err, "chat_template: want one with the name default, got none")
 }
 

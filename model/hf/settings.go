@@ -9,52 +9,65 @@ import (
 	"github.com/ortscore/ortscore/io/regular"
 )
 
-// Settings is what is used of tokenizer_config.json, and what in it speaks
-// against tokenizer.json.
+// Settings is what is used of tokenizer_config.json.
 type Settings struct {
 	BOS, EOS     string            // "" where there is none
 	ChatTemplate string            // the file that holds it; "" where there is none
 	ChatSource   string            // the template itself
 	Special      map[string]string // what a chat template is handed: "bos_token" and so on
 	Notes        []string
+
+	bos bosSettings
 }
 
 // LoadSettings reads tokenizer_config.json beside the tokenizer, if there is one.
-func LoadSettings(files *Files, tok *Tokenizer) (*Settings, error) {
+func LoadSettings(files *Files) (*Settings, error) {
 	dirs := append([]string{filepath.Dir(files.Tokenizer)}, files.Dirs...)
 	s := &Settings{Special: map[string]string{}}
-	var err error
-	if s.ChatTemplate, err = find(dirs, "chat_template.jinja"); err != nil {
+	if err := s.readTokenizerConfig(dirs); err != nil {
 		return nil, err
+	}
+	return s, s.readBOS(dirs, files.Dirs)
+}
+
+// readTokenizerConfig reads tokenizer_config.json and the chat template.
+func (s *Settings) readTokenizerConfig(dirs []string) (err error) {
+	if s.ChatTemplate, err = find(dirs, "chat_template.jinja"); err != nil {
+		return err
 	}
 	if s.ChatTemplate != "" {
 		source, err := regular.Read(s.ChatTemplate, regular.Small)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		s.ChatSource = string(source)
 	}
 	path, err := find(dirs, "tokenizer_config.json")
 	if err != nil || path == "" {
-		return s, err
-	}
-	data, err := regular.Read(path, regular.Small)
-	if err != nil {
-		return nil, err
+		return err
 	}
 	var f struct {
-		BOS          token           `json:"bos_token"`
+		BOS          json.RawMessage `json:"bos_token"`
 		EOS          token           `json:"eos_token"`
 		UNK          token           `json:"unk_token"`
 		PAD          token           `json:"pad_token"`
 		AddBOS       *bool           `json:"add_bos_token"`
+		Class        string          `json:"tokenizer_class"`
+		Backend      string          `json:"backend"` // which transformers 5 writes
 		ChatTemplate json.RawMessage `json:"chat_template"`
 	}
-	if err := json.Unmarshal(data, &f); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+	if err := readJSON([]string{filepath.Dir(path)}, filepath.Base(path), &f); err != nil {
+		return err
 	}
-	s.BOS, s.EOS = string(f.BOS), string(f.EOS)
-	for name, t := range map[string]token{"bos_token": f.BOS, "eos_token": f.EOS, "unk_token": f.UNK, "pad_token": f.PAD} {
+	var bos token
+	if f.BOS != nil {
+		if err := json.Unmarshal(f.BOS, &bos); err != nil {
+			return fmt.Errorf("%s: bos_token: %w", path, err)
+		}
+	}
+	s.BOS, s.EOS = string(bos), string(f.EOS)
+	s.bos = bosSettings{path: path, class: f.Class, addBOS: f.AddBOS, none: string(f.BOS) == "null", saved5: f.Backend != ""}
+	for name, t := range map[string]token{"bos_token": bos, "eos_token": f.EOS, "unk_token": f.UNK, "pad_token": f.PAD} {
 		if t != "" {
 			s.Special[name] = string(t)
 		}
@@ -62,15 +75,10 @@ func LoadSettings(files *Files, tok *Tokenizer) (*Settings, error) {
 	if s.ChatTemplate == "" && len(f.ChatTemplate) > 0 && string(f.ChatTemplate) != "null" {
 		s.ChatTemplate = path
 		if s.ChatSource, err = defaultTemplate(f.ChatTemplate); err != nil {
-			return nil, fmt.Errorf("%s: chat_template: %w", path, err)
+			return fmt.Errorf("%s: chat_template: %w", path, err)
 		}
 	}
-	if adds := len(tok.Before) > 0; f.AddBOS != nil && *f.AddBOS != adds {
-		s.Notes = append(s.Notes, fmt.Sprintf(
-			"%s says add_bos_token %v, and tokenizer.json %s: ortscore follows tokenizer.json", path, *f.AddBOS,
-			map[bool]string{true: "puts a token before every text", false: "puts none"}[adds]))
-	}
-	return s, nil
+	return nil
 }
 
 // defaultTemplate reads a chat template: a text, or a list of named ones.
