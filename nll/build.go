@@ -11,11 +11,13 @@ import (
 // Builder turns examples into token sequences.
 type Builder struct {
 	Tokenizer    model.Tokenizer
-	KeyMaxLength int       // tokens of a passage, as the tokenizer counts it alone
-	MaxLength    int       // tokens of a whole sequence: at most the model's context
-	Vocab        int       // V: token ids in the data are below
-	Span         SpanRule  // which tokens are the answer's
-	Template     *Template // in place of the task's own; nil for that; ends with the answer where Span is Reference
+	KeyMaxLength int          // tokens of a passage, as the tokenizer counts it alone
+	MaxLength    int          // tokens of a whole sequence: at most the model's context
+	Vocab        int          // V: token ids in the data are below
+	Span         SpanRule     // which tokens are the answer's
+	Template     *Template    // in place of the task's own; nil for that; ends with the answer where Span is Reference
+	Conversation Conversation // puts the text into the model's chat template; nil for none; not with Template or Reference
+	Control      Control      // for texts with control tokens of a template's; nil where there are none
 }
 
 // Built are the sequences of one example: for each passage, one for each
@@ -53,6 +55,9 @@ func (b *Builder) Build(ex *Example) (*Built, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := b.checkLengths(ex, context); err != nil {
+		return nil, err
+	}
 	refLens := make([]int, len(ex.Answers))
 	for i, a := range ex.Answers {
 		n, err := referenceLen(b.Tokenizer, a)
@@ -73,7 +78,7 @@ func (b *Builder) Build(ex *Example) (*Built, error) {
 			}
 			cut = cut || shortened
 			// The reference's rule is about an answer at the end, and only there.
-			differs := b.template(ex.Task).EndsWithAnswer() && seq.Answer != b.referenceSpan(seq, refLens[a])
+			differs := b.Conversation == nil && b.template(ex.Task).EndsWithAnswer() && seq.Answer != b.referenceSpan(seq, refLens[a])
 			out.SpanDiffers = out.SpanDiffers || differs
 			if b.Span == Reference {
 				seq.Answer = b.referenceSpan(seq, refLens[a])
@@ -115,8 +120,7 @@ func (b *Builder) context(ex *Example) (string, error) {
 func (b *Builder) sequence(ex *Example, f Fields) (seq model.Sequence, cut bool, err error) {
 	template := b.template(ex.Task)
 	for {
-		text := template.Fill(f)
-		enc, err := b.Tokenizer.Encode(text.Text, true)
+		text, enc, err := b.encode(ex.Task, f)
 		if err != nil {
 			return seq, cut, ex.Row.Errorf("", "%v", err)
 		}
@@ -150,7 +154,8 @@ func (b *Builder) dropTokens(passage string, n int) (string, error) {
 
 // cutTo cuts a passage to its first n tokens.
 func (b *Builder) cutTo(passage string, n int) (string, bool, error) {
-	enc, err := b.Tokenizer.Encode(passage, false)
+	n = min(n, b.MaxLength) // more do not fit in any case
+	enc, err := model.EncodeFirst(b.Tokenizer, passage, n)
 	if err != nil {
 		return "", false, err
 	}
@@ -186,7 +191,7 @@ func (b *Builder) check(ex *Example, seq model.Sequence, answer string) error {
 // passage's share is not held to KeyMaxLength; MaxLength cuts it from its end.
 func (b *Builder) fromTokens(ex *Example) (*Built, error) {
 	t, out := ex.Tokens, &Built{}
-	if b.Template != nil {
+	if b.Template != nil || b.Conversation != nil {
 		return nil, ex.Row.Errorf("score_inputs", "want text for a template, got token ids")
 	}
 	for i, ids := range [][]int32{t.Context, t.Query, t.Answer} {

@@ -27,6 +27,11 @@ type Text struct {
 	Answer model.Span // the answer's bytes in Text
 }
 
+// NewText is a text that ends with the answer.
+func NewText(before, answer string) Text {
+	return Text{Text: before + answer, Answer: model.Span{From: len(before), To: len(before) + len(answer)}}
+}
+
 var placeholder = regexp.MustCompile(`\{(\w+)\}`)
 
 // ParseTemplate reads a template. {answer} stands in it once, {passage} at least

@@ -1,8 +1,11 @@
 package rank
 
 import (
+	"fmt"
 	"slices"
 	"sort"
+
+	"github.com/ortscore/ortscore/model"
 )
 
 // Fitter makes prompts that fit the context.
@@ -14,6 +17,10 @@ type Fitter struct {
 	// Frame returns the tokens of a prompt as the model will see it, its chat
 	// template and special tokens included. It may be called by several goroutines.
 	Frame func(prompt string) ([]int32, error)
+
+	// Protect makes a row's text safe to stand in a prompt for Frame, where that makes
+	// control tokens of the special tokens of the template; nil where it makes none.
+	Protect func(data string) string
 }
 
 // Prompt is a filled template.
@@ -68,6 +75,26 @@ func (f *Fitter) Fit(p *Prepared, shown []int) (Prompt, error) {
 	return fitting, nil
 }
 
+// longQuery is how many bytes of a query are tokenised with all that stands round
+// it without a look at the query alone.
+const longQuery = 16 << 10
+
+// checkQuery refuses a query that alone has more tokens than a prompt may have,
+// without tokenising all of it.
+func (f *Fitter) checkQuery(tok model.Tokenizer, p *Prepared) error {
+	if len(p.query) <= longQuery || f.MaxPrompt >= len(p.query) {
+		return nil
+	}
+	enc, err := model.EncodeFirst(tok, p.query, f.MaxPrompt)
+	if err == nil && len(enc.IDs) > f.MaxPrompt {
+		err = fmt.Errorf("want a prompt of at most %d tokens, got more in a query of %d bytes", f.MaxPrompt, len(p.query))
+	}
+	if err != nil {
+		return p.row.Errorf("query", "%v", err)
+	}
+	return nil
+}
+
 // fill makes the prompt with passages of at most limit tokens, which is no more
 // than the longest of them has.
 func (f *Fitter) fill(p *Prepared, shown []int, limit int) (out Prompt, err error) {
@@ -79,7 +106,14 @@ func (f *Fitter) fill(p *Prepared, shown []int, limit int) (out Prompt, err erro
 		}
 	}
 	out.Text = f.Template.Fill(p.query, texts, f.First)
-	if out.Tokens, err = f.Frame(out.Text); err != nil {
+	framed := out.Text
+	if f.Protect != nil {
+		for k := range texts {
+			texts[k] = f.Protect(texts[k])
+		}
+		framed = f.Template.Fill(f.Protect(p.query), texts, f.First)
+	}
+	if out.Tokens, err = f.Frame(framed); err != nil {
 		return Prompt{}, p.row.Errorf("", "%v", err)
 	}
 	return out, nil

@@ -65,6 +65,9 @@ func (j *Job) begin(raw *dataset.Row) (*row, error) {
 	if r.prepared, err = Prepare(j.Tokenizer, ex, j.PassageMaxLength); err != nil {
 		return nil, err
 	}
+	if err := j.Fitter.checkQuery(j.Tokenizer, r.prepared); err != nil {
+		return nil, err
+	}
 	for k := range j.Permutations {
 		shown := r.prepared.distinct(j.Order.Order(ex, j.Seed, k))
 		r.rankings = append(r.rankings, &ranking{row: r, shown: shown, sort: NewSort(shown, j.Window, j.Step, j.Passes)})

@@ -15,7 +15,7 @@ type Prepared struct {
 	row       *dataset.Row
 	query     string
 	passages  []string         // [m] distinct ones, no longer than the longest allowed
-	encodings []model.Encoding // [m] of the passages before they were cut
+	encodings []model.Encoding // [m] of the passages before they were cut, of long ones only the beginning
 	lens      []int            // [m] tokens of each passage
 	same      []int            // [n] of each of the example's passages, the one in passages that it is
 }
@@ -27,7 +27,7 @@ func Prepare(tok model.Tokenizer, ex *Example, maxLength int) (*Prepared, error)
 	at := map[string]int{}
 	for i, text := range ex.Passages {
 		text = Clean(text)
-		enc, err := tok.Encode(text, false)
+		enc, err := model.EncodeFirst(tok, text, maxLength)
 		if err != nil {
 			return nil, ex.Row.Errorf(ex.passageField(i), "%v", err)
 		}

@@ -41,6 +41,7 @@ func (s *scoring) dryRun(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	s.ui.notes(s.teacher.notes())
 	for _, pair := range s.files {
 		p, err := s.preview(ctx, pair)
 		if err != nil {

@@ -214,6 +214,10 @@ func (n within) Set(s string) error {
 // date is the value of a flag that takes a day.
 type date struct{ t time.Time }
 
+// defaultDate is what chat templates see as today, so that a rerun gives the same
+// prompt.
+var defaultDate = date{time.Date(2024, 7, 26, 0, 0, 0, 0, time.UTC)}
+
 func (d *date) String() string { return d.t.Format(time.DateOnly) }
 func (d *date) Type() string   { return "day" }
 func (d *date) Set(s string) error {

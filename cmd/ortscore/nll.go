@@ -9,6 +9,7 @@ import (
 
 	"github.com/ortscore/ortscore/io/dataset"
 	"github.com/ortscore/ortscore/model"
+	"github.com/ortscore/ortscore/model/hf"
 	"github.com/ortscore/ortscore/nll"
 )
 
@@ -17,7 +18,8 @@ type nllFlags struct {
 	teacherFlags
 	fileFlags
 	task                    nll.Task
-	template                string
+	template                string // a file, or chatTemplate
+	date                    date
 	answerSpan              nll.SpanRule
 	answers                 nll.AnswerChoice
 	seed                    uint64
@@ -28,14 +30,18 @@ type nllFlags struct {
 	keepInputs              bool
 }
 
+// chatTemplate is the value of --template that stands for the model's chat template.
+const chatTemplate = "chat"
+
 func nllCommand() (*pflag.FlagSet, func(context.Context, *ui, []string) error) {
 	f := &nllFlags{answerSpan: nll.Offsets, answers: nll.First, keyMaxLength: 512, logitsMemory: 256,
-		fields: nll.TeacherFields}
+		fields: nll.TeacherFields, date: defaultDate}
 	fs := newFlags("nll")
 	f.teacherFlags.add(fs)
 	f.fileFlags.add(fs, "stop", "skip")
 	fs.Var(word[nll.Task]{&f.task, nll.ParseTask}, "task", "qa, convsearch, chat, icl or lrlm, for every row (default each row's own)")
-	fs.StringVar(&f.template, "template", "", "a `file` with a text of your own, with {passage}, {query} and {answer}")
+	fs.StringVar(&f.template, "template", "", "a `file` with a text of your own, with {passage}, {query} and {answer}; or chat, for the model's chat template")
+	fs.Var(&f.date, "date", "the `day` that a chat template sees as today")
 	fs.Var(word[nll.SpanRule]{&f.answerSpan, nll.ParseSpanRule}, "answer-span", "the answer's tokens: by offsets, or by the reference's rule")
 	fs.Var(word[nll.AnswerChoice]{&f.answers, nll.ParseAnswerChoice}, "answers", "which of several answers: first, random, best or mean")
 	fs.Uint64Var(&f.seed, "seed", 42, "seed of --answers random")
@@ -55,6 +61,7 @@ type scoring struct {
 	ui      *ui
 	teacher *teacher
 	job     *nll.Job
+	control *hf.ChatTokenizer // for the control tokens of a chat template or one's own; nil where there are none
 	files   []filePair
 
 	rejected []string // files of rejected rows that were written
@@ -74,7 +81,7 @@ func (f *nllFlags) run(ctx context.Context, ui *ui, args []string) error {
 	if s.teacher, err = f.teacherFlags.open(); err != nil {
 		return err
 	}
-	defer s.teacher.close()
+	defer s.close()
 	if err := s.build(); err != nil {
 		return err
 	}
@@ -100,7 +107,10 @@ func (f *nllFlags) job() (*nll.Job, error) {
 }
 
 func (f *nllFlags) readTemplate() (*nll.Template, error) {
-	if f.template == "" {
+	if f.template == chatTemplate && f.answerSpan == nll.Reference {
+		return nil, fmt.Errorf("--answer-span reference: want a text that ends with %q, got --template chat", "Answer: {answer}")
+	}
+	if f.template == "" || f.template == chatTemplate {
 		return nil, nil
 	}
 	text, err := readText(f.template)
@@ -126,7 +136,25 @@ func (s *scoring) build() error {
 	}
 	b := &s.job.Builder
 	b.Tokenizer, b.MaxLength, b.Vocab = s.teacher.tokenizer, maxLength, s.teacher.tokenizer.Size
-	return nil
+	if s.flags.template == chatTemplate {
+		frame, err := newChatFrame(s.teacher, "--template chat", "without --template the text is the task's own", s.flags.date)
+		if err != nil {
+			return err
+		}
+		s.control, b.Control, b.Conversation = frame.tokenizer, frame.tokenizer, frame.conversation
+		return frame.checkConversation()
+	}
+	if s.control, err = s.teacher.trusted(s.flags.template); s.control != nil {
+		b.Control = s.control
+	}
+	return err
+}
+
+func (s *scoring) close() {
+	if s.control != nil {
+		_ = s.control.Close()
+	}
+	s.teacher.close()
 }
 
 // score checks all files, then scores one after another.

@@ -45,7 +45,7 @@ const (
 )
 
 func rankCommand() (*pflag.FlagSet, func(context.Context, *ui, []string) error) {
-	f := &rankFlags{modelType: instructed, date: date{time.Date(2024, 7, 26, 0, 0, 0, 0, time.UTC)}, passageMaxLength: 512, scores: rank.Reciprocal,
+	f := &rankFlags{modelType: instructed, date: defaultDate, passageMaxLength: 512, scores: rank.Reciprocal,
 		order: rank.ShuffledOrder, permutations: 1, aggregate: rank.Borda, window: 20, step: 10, passes: 1, maxFailures: 50}
 	f.keepsRejects = true
 	fs := newFlags("rank")

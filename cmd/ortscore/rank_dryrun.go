@@ -17,6 +17,7 @@ type rankPreview struct {
 
 // dryRun shows what a run would do. It does not load ONNX Runtime.
 func (r *ranking) dryRun(ctx context.Context) error {
+	r.ui.notes(r.teacher.notes())
 	for _, pair := range r.files {
 		p, err := r.preview(ctx, pair)
 		if err != nil && !r.passOver(ctx, err) {
@@ -50,7 +51,7 @@ func (r *ranking) preview(ctx context.Context, pair filePair) (*rankPreview, err
 		return nil, err
 	}
 	if p.first != nil {
-		p.text, err = r.teacher.show(p.first.Text)
+		p.text, err = r.teacher.show(p.first)
 	}
 	return p, err
 }

@@ -64,13 +64,14 @@ type remoteRanker struct {
 	tokenizer *hf.Tokenizer // nil: words are counted
 }
 
-func (r *remoteRanker) name() string                       { return strings.ReplaceAll(r.model, "/", "_") }
-func (r *remoteRanker) provider() string                   { return "endpoint" }
-func (r *remoteRanker) place() string                      { return r.model + " at " + r.address }
-func (r *remoteRanker) models() int                        { return 0 }
-func (r *remoteRanker) precision() string                  { return unknownPrecision }
-func (r *remoteRanker) show(prompt string) (string, error) { return prompt, nil }
-func (r *remoteRanker) start(context.Context, *ui) error   { return nil }
+func (r *remoteRanker) name() string                         { return strings.ReplaceAll(r.model, "/", "_") }
+func (r *remoteRanker) provider() string                     { return "endpoint" }
+func (r *remoteRanker) place() string                        { return r.model + " at " + r.address }
+func (r *remoteRanker) models() int                          { return 0 }
+func (r *remoteRanker) precision() string                    { return unknownPrecision }
+func (r *remoteRanker) show(list *rank.List) (string, error) { return list.Text, nil }
+func (r *remoteRanker) notes() []string                      { return nil }
+func (r *remoteRanker) start(context.Context, *ui) error     { return nil }
 func (r *remoteRanker) close() {
 	if r.tokenizer != nil {
 		_ = r.tokenizer.Close()

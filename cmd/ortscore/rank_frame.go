@@ -1,11 +1,9 @@
 package main
 
 import (
-	"fmt"
 	"strings"
 
-	"github.com/ortscore/ortscore/model/chat"
-	"github.com/ortscore/ortscore/model/hf"
+	"github.com/ortscore/ortscore/model"
 	"github.com/ortscore/ortscore/rank"
 )
 
@@ -21,28 +19,31 @@ type frame interface {
 
 func (l *localRanker) frame() (frame, error) {
 	if l.ranking.flags.modelType == baseModel {
-		return baseFrame{l.tokenizer}, nil
+		return l.baseFrame()
 	}
-	if l.settings.ChatTemplate == "" {
-		return nil, withHint(fmt.Errorf("want a chat template in tokenizer_config.json or chat_template.jinja for --model-type llm_instruct, got none"),
-			"--model-type llm asks a base model")
-	}
-	template, err := chat.Parse(l.settings.ChatSource)
+	c, err := newChatFrame(l.teacher, "--model-type llm_instruct", "--model-type llm asks a base model", l.ranking.flags.date)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", l.settings.ChatTemplate, err)
-	}
-	if l.chat, err = hf.LoadChatTokenizer(l.files.Tokenizer, l.tokenizer); err != nil {
 		return nil, err
 	}
-	c := &chatFrame{template: template, tokenizer: l.chat, file: l.settings.ChatTemplate,
-		options: chat.Options{Special: l.settings.Special, Date: l.ranking.flags.date.t}}
+	l.control = c.tokenizer
 	_, err = c.render("ranking") // better now than at the first row
 	return c, err
 }
 
 // baseFrame presents the prompt as an instruction, in the form that many base
 // models have seen, since it came into use with Stanford's Alpaca.
-type baseFrame struct{ tokenizer *hf.Tokenizer }
+type baseFrame struct{ tokenizer model.Tokenizer }
+
+// baseFrame makes control tokens of those that a prompt template of one's own
+// writes.
+func (l *localRanker) baseFrame() (frame, error) {
+	trusted, err := l.trusted(l.ranking.flags.promptTemplate)
+	if trusted == nil || err != nil {
+		return baseFrame{l.tokenizer}, err
+	}
+	l.control = trusted
+	return baseFrame{trusted}, nil
+}
 
 func (f baseFrame) tokens(prompt string) ([]int32, error) {
 	enc, err := f.tokenizer.Encode("### Instruction:\n"+prompt+"\n\n### Response:\n", true)
@@ -51,22 +52,6 @@ func (f baseFrame) tokens(prompt string) ([]int32, error) {
 
 func (f baseFrame) end() (tail, lead string) { return "### Response:\n", "" }
 func (f baseFrame) opening() string          { return "" }
-
-// chatFrame presents the prompt as a user's message in the model's own template.
-type chatFrame struct {
-	template  *chat.Template
-	tokenizer *hf.ChatTokenizer
-	options   chat.Options
-	file      string
-}
-
-func (f *chatFrame) render(prompt string) (string, error) {
-	text, err := f.template.Render([]chat.Message{{Role: "user", Content: f.tokenizer.Protect(prompt)}}, f.options)
-	if err != nil {
-		return "", fmt.Errorf("%s: %w", f.file, err)
-	}
-	return text, nil
-}
 
 func (f *chatFrame) tokens(prompt string) ([]int32, error) {
 	text, err := f.render(prompt)

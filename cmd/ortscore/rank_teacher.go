@@ -53,8 +53,10 @@ type rankTeacher interface {
 	place() string     // the same for a person, with the device or the address
 	precision() string // of its weights
 	models() int       // copies that run here
-	// show returns a prompt as the model gets it.
-	show(prompt string) (string, error)
+	// show returns a list's prompt as the model gets it.
+	show(list *rank.List) (string, error)
+	// notes are what a person should know of its files.
+	notes() []string
 	start(ctx context.Context, ui *ui) error
 	close()
 }
@@ -85,23 +87,17 @@ type localRanker struct {
 	*teacher
 	ranking *ranking
 	local   *rank.Local
-	chat    *hf.ChatTokenizer // nil for a base model
+	control *hf.ChatTokenizer // for the control tokens of a chat template or one's own; nil where there are none
 	stops   []int32
 }
 
 func (l *localRanker) provider() string { return string(l.info.Provider) }
 
-func (l *localRanker) show(prompt string) (string, error) {
-	ids, err := l.ranking.job.Fitter.Frame(prompt)
-	if err != nil {
-		return "", err
-	}
-	return l.tokenizer.Decode(ids)
-}
+func (l *localRanker) show(list *rank.List) (string, error) { return l.tokenizer.Decode(list.Tokens) }
 
 func (l *localRanker) close() {
-	if l.chat != nil {
-		_ = l.chat.Close()
+	if l.control != nil {
+		_ = l.control.Close()
 	}
 	l.teacher.close()
 }
@@ -139,6 +135,9 @@ func (l *localRanker) prepare() error {
 	}
 	job.Teacher, job.Tokenizer = l.local, l.tokenizer
 	job.Fitter.Frame = frame.tokens
+	if l.control != nil {
+		job.Fitter.Protect = l.control.Protect
+	}
 	return nil
 }
 

@@ -89,12 +89,14 @@ type outcome struct {
 	Precision     string   `json:"precision"` // of the teacher's weights
 	Outputs       []string `json:"outputs"`
 	RejectedFiles []string `json:"rejected_files"`
+	Notes         []string `json:"notes"` // those that were printed
 	place         string   // what the teacher ran on, for a person
 }
 
 // newOutcome makes lists of no files empty, and not null.
-func newOutcome(model, provider, precision, place string, done []filePair, rejected []string) outcome {
-	o := outcome{place: place, Version: version, Model: model, Provider: provider, Precision: precision, Outputs: []string{}, RejectedFiles: append([]string{}, rejected...)}
+func newOutcome(model, provider, precision, place string, done []filePair, rejected, notes []string) outcome {
+	o := outcome{place: place, Version: version, Model: model, Provider: provider, Precision: precision, Outputs: []string{},
+		RejectedFiles: append([]string{}, rejected...), Notes: append([]string{}, notes...)}
 	for _, p := range done {
 		o.Outputs = append(o.Outputs, p.out)
 	}
@@ -112,7 +114,7 @@ type report struct {
 
 func (s *scoring) report(sum *nll.Summary, stats *runStats) *report {
 	r := &report{
-		outcome:  newOutcome(s.teacher.files.Model, string(s.teacher.info.Provider), s.teacher.stored, s.teacher.place(), s.files, s.rejected),
+		outcome:  newOutcome(s.teacher.files.Model, string(s.teacher.info.Provider), s.teacher.stored, s.teacher.place(), s.files, s.rejected, s.ui.noted),
 		Summary:  sum,
 		runStats: *stats,
 		asPosNeg: s.flags.fields != nll.TeacherFields,
@@ -170,7 +172,7 @@ type rankReport struct {
 
 func (r *ranking) report(sum *rank.Summary, done []filePair) *rankReport {
 	return &rankReport{
-		outcome:     newOutcome(r.teacher.name(), r.teacher.provider(), r.teacher.precision(), r.teacher.place(), done, r.rejected),
+		outcome:     newOutcome(r.teacher.name(), r.teacher.provider(), r.teacher.precision(), r.teacher.place(), done, r.rejected, r.ui.noted),
 		Broken:      r.broken,
 		constrained: r.flags.modelType != remoteModel && r.flags.decode == constrainedDecoding,
 		Summary:     sum,

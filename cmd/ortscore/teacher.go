@@ -112,7 +112,9 @@ func (f *teacherFlags) open() (*teacher, error) {
 	}
 	settings, err := hf.LoadSettings(files)
 	if err == nil {
-		err = settings.PutBOS(tok, f.bos)
+		if err = settings.PutBOS(tok, f.bos); err != nil {
+			err = withHint(fmt.Errorf("--bos %s: %w", f.bos, err), "--bos never does without")
+		}
 	}
 	if err != nil {
 		_ = tok.Close()

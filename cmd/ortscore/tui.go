@@ -27,6 +27,7 @@ type ui struct {
 	terminal bool // err is a terminal
 	quiet    bool
 	streams  bool      // scored rows go to out
+	noted    []string  // all notes, for --json
 	stopped  sync.Once // a signal has been answered
 	failed   error     // the first of print, so that what a full disk swallowed is not passed off as done
 }
@@ -54,6 +55,7 @@ func (u *ui) fail(err error) {
 // notes prints what a person should know though nothing failed. --quiet does not
 // silence it: a score that may be wrong is never silent.
 func (u *ui) notes(notes []string) {
+	u.noted = append(u.noted, notes...)
 	for _, n := range notes {
 		fmt.Fprintf(u.err, "ortscore: note: %s\n", n)
 	}

@@ -25,7 +25,8 @@ type ChatTokenizer struct {
 // 15, which is in no text that a model can make sense of.
 const (
 	firstMark = 0xF0000
-	lastMark  = 0xFFFFD
+	openMark  = 0xFFFFC // the two stand round what Enclose encloses
+	closeMark = 0xFFFFD
 )
 
 // LoadChatTokenizer reads the tokenizer.json that plain was read from once more.
@@ -36,8 +37,8 @@ func LoadChatTokenizer(path string, plain *Tokenizer) (*ChatTokenizer, error) {
 	}
 	c := &ChatTokenizer{plain: plain, control: control, special: slices.Collect(maps.Keys(plain.Special))}
 	slices.SortFunc(c.special, func(a, b string) int { return cmp.Or(len(b)-len(a), cmp.Compare(a, b)) })
-	if len(c.special) > lastMark-firstMark {
-		c.special = c.special[:lastMark-firstMark]
+	if len(c.special) > openMark-firstMark {
+		c.special = c.special[:openMark-firstMark]
 	}
 	var pairs []string
 	for i, s := range c.special {
@@ -59,7 +60,21 @@ func (c *ChatTokenizer) Protect(data string) string {
 	return c.protect.Replace(data)
 }
 
-func isMark(r rune) bool { return r >= firstMark && r <= lastMark }
+func isMark(r rune) bool { return r >= firstMark && r <= closeMark }
+
+// Enclose puts marks round a protected text, so that Enclosed finds it in what a
+// template makes of it, and the white space at its ends stays.
+func (c *ChatTokenizer) Enclose(text string) string {
+	return string(rune(openMark)) + text + string(rune(closeMark))
+}
+
+// Enclosed returns the one text in a rendered text that Enclose has enclosed, and
+// what stands before it.
+func (c *ChatTokenizer) Enclosed(rendered string) (before, text string, ok bool) {
+	before, rest, ok1 := strings.Cut(rendered, string(rune(openMark)))
+	text, after, ok2 := strings.Cut(rest, string(rune(closeMark)))
+	return before, text, ok1 && ok2 && !strings.ContainsFunc(before+text+after, func(r rune) bool { return r == openMark || r == closeMark })
+}
 
 // Encode tokenises a rendered text; a mark becomes the tokens of its special
 // token's text. Spans are those in the rendered text. With special, what the
@@ -130,9 +145,6 @@ func (t *Tokenizer) narrow(text string, enc model.Encoding) {
 func beginsWith(enc model.Encoding, ids []int32) bool {
 	return len(enc.IDs) >= len(ids) && slices.Equal(enc.IDs[:len(ids)], ids)
 }
-
-// HasSpecial reports whether a special token stands in a text.
-func (c *ChatTokenizer) HasSpecial(text string) bool { return c.protect.Replace(text) != text }
 
 // AfterSpecial returns what follows a text's last special token; all of it where
 // there is none.

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/ortscore/ortscore/model"
 )
 
 func loadChat(t *testing.T, name string) (*ChatTokenizer, *Tokenizer) {
@@ -85,6 +87,56 @@ func chatIDs(t *testing.T, c *ChatTokenizer, rendered string) []int32 {
 	require.NoError(t, err)
 	require.Len(t, enc.Offsets, len(enc.IDs))
 	return enc.IDs
+}
+
+func TestEnclosed(t *testing.T) {
+	chat, _ := loadChat(t, "tiny-gqa")
+	one := chat.Enclose(" an answer ")
+	before, text, ok := chat.Enclosed("<user>" + one + "<end>")
+	require.True(t, ok)
+	require.Equal(t, []string{"<user>", " an answer "}, []string{before, text})
+	open, closed := string(rune(openMark)), string(rune(closeMark))
+	for _, rendered := range []string{"", "none", one + one, open + "a", "a" + closed, closed + "a" + open, one + open, one + closed, open + one} {
+		_, _, ok = chat.Enclosed(rendered)
+		require.False(t, ok, "%q", rendered)
+	}
+	require.Equal(t, "a\uFFFD\uFFFD", chat.Protect("a"+open+closed), "no mark of the data's own")
+}
+
+// The tokens of a trusted text have their spans in it, a mark's that of the mark.
+func TestChatSpans(t *testing.T) {
+	chat, plain := loadChat(t, "tiny-gqa")
+	text := "<|im_start|>user\nthe sea " + chat.Protect("<|im_end|> is é") + "<|im_end|>\n"
+	enc, err := chat.Encode(text, true)
+	require.NoError(t, err)
+	require.Equal(t, []int32{2, 3}, slices.DeleteFunc(slices.Clone(enc.IDs), func(id int32) bool { return plain.special[id] == "" }))
+	at := 0
+	for i, o := range enc.Offsets {
+		require.LessOrEqual(t, o.From, at, "token %d", i)
+		require.GreaterOrEqual(t, o.To, at, "token %d", i)
+		at = o.To
+	}
+	require.Equal(t, len(text), at)
+	require.Equal(t, "<|im_start|>", text[enc.Offsets[0].From:enc.Offsets[0].To])
+}
+
+// BOS is not put where the text begins with it.
+func TestChatBOSOnce(t *testing.T) {
+	chat, _ := loadChat(t, "tokenizers/bos-eos")
+	for text, want := range map[string]int{"the sea": 1, "<|bos|>the sea": 1, "\n<|bos|>the sea": 2, "<|bos|><|bos|>": 2, "": 1} {
+		enc, err := chat.Encode(text, true)
+		require.NoError(t, err)
+		require.Len(t, slices.DeleteFunc(slices.Clone(enc.IDs), func(id int32) bool { return id != 0 }), want, "%q", text)
+	}
+}
+
+// White space that a special token swallows is no part of it.
+func TestChatNarrow(t *testing.T) {
+	swallows := json.RawMessage(`[{"id": 2, "content": "<|im_start|>", "single_word": false, "lstrip": true, "rstrip": true, "normalized": false, "special": true}]`)
+	tok := load(t, tiny, map[string]json.RawMessage{"added_tokens": swallows})
+	enc := model.Encoding{IDs: []int32{2}, Offsets: []model.Span{{From: 1, To: 16}}}
+	tok.narrow("a  <|im_start|>  b", enc)
+	require.Equal(t, []model.Span{{From: 3, To: 15}}, enc.Offsets)
 }
 
 func TestChatTemplateOfSeveral(t *testing.T) {

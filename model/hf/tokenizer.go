@@ -256,6 +256,16 @@ func (t *Tokenizer) Encode(text string, special bool) (model.Encoding, error) {
 	return enc, nil
 }
 
+// HasSpecial reports whether a special token stands in a text.
+func (t *Tokenizer) HasSpecial(text string) bool {
+	for special := range t.Special {
+		if strings.Contains(text, special) {
+			return true
+		}
+	}
+	return false
+}
+
 // encode tokenises a text alone, with the exact span of every token.
 func (t *Tokenizer) encode(text string) (model.Encoding, error) {
 	enc, err := raw(t.tok, text, false)

@@ -1,0 +1,97 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/ortscore/ortscore/model/chat"
+	"github.com/ortscore/ortscore/model/hf"
+	"github.com/ortscore/ortscore/nll"
+)
+
+// trusted returns the tokenizer for texts of a template of one's own, whose
+// special tokens are meant; nil where it has none.
+func (t *teacher) trusted(templateFile string) (*hf.ChatTokenizer, error) {
+	if templateFile == "" {
+		return nil, nil
+	}
+	text, err := readText(templateFile)
+	if err != nil || !t.tokenizer.HasSpecial(text) {
+		return nil, err
+	}
+	return hf.LoadChatTokenizer(t.files.Tokenizer, t.tokenizer)
+}
+
+// chatFrame presents a text as a user's message in the model's own chat template.
+// Its texts are protected: special tokens in them stay text.
+type chatFrame struct {
+	template  *chat.Template
+	tokenizer *hf.ChatTokenizer
+	options   chat.Options
+	file      string
+}
+
+// newChatFrame reads the model's chat template. what asks for one, and hint is a
+// way without.
+func newChatFrame(t *teacher, what, hint string, day date) (*chatFrame, error) {
+	if t.settings.ChatTemplate == "" {
+		return nil, withHint(fmt.Errorf("want a chat template in tokenizer_config.json or chat_template.jinja for %s, got none", what), hint)
+	}
+	if t.flags.bos != hf.AutoBOS {
+		return nil, withHint(fmt.Errorf("--bos: want auto for %s, since a chat template writes BOS itself, got %s", what, t.flags.bos), hint)
+	}
+	template, err := chat.Parse(t.settings.ChatSource)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", t.settings.ChatTemplate, err)
+	}
+	tokenizer, err := hf.LoadChatTokenizer(t.files.Tokenizer, t.tokenizer)
+	if err != nil {
+		return nil, err
+	}
+	return &chatFrame{template: template, tokenizer: tokenizer, file: t.settings.ChatTemplate,
+		options: chat.Options{Special: t.settings.Special, Date: day.t}}, nil
+}
+
+func (f *chatFrame) render(messages ...string) (string, error) {
+	var conversation []chat.Message
+	for i, text := range messages {
+		conversation = append(conversation, chat.Message{Role: []string{"user", "assistant"}[i%2], Content: text})
+	}
+	text, err := f.template.Render(conversation, f.options)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", f.file, err)
+	}
+	return text, nil
+}
+
+// conversation is the user's message with the assistant's answer, up to its end. It
+// is rendered as a whole, since some templates put more before an answer than what
+// they end with where one is still to come.
+func (f *chatFrame) conversation(message, answer string) (nll.Text, error) {
+	rendered, err := f.render(message, f.tokenizer.Enclose(answer))
+	if err != nil {
+		return nll.Text{}, err
+	}
+	before, answer, ok := f.tokenizer.Enclosed(rendered)
+	if !ok {
+		return nll.Text{}, fmt.Errorf("%s: want a chat template that shows the assistant's message once and as it is, got another", f.file)
+	}
+	return nll.NewText(before, answer), nil
+}
+
+// checkConversation tries the template: better now than at the first row.
+func (f *chatFrame) checkConversation() error {
+	const message, answer = "question", " answer\n"
+	text, err := f.conversation(message, answer)
+	if err != nil {
+		return err
+	}
+	if got := text.Text[text.Answer.From:text.Answer.To]; got != answer {
+		return fmt.Errorf("%s: want a chat template that shows the assistant's message as it is, got %q for %q", f.file, got, answer)
+	}
+	if !strings.Contains(text.Text, message) {
+		return errors.New(f.file + ": want a chat template that shows the user's message, got one that does not")
+	}
+	return nil
+}
