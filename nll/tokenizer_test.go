@@ -147,3 +147,58 @@ func TestMaxLengthWithTokenizers(t *testing.T) {
 		require.Greater(t, refused, 20)
 	}
 }
+
+// kind loads a tokenizer of model/hf/testdata/kinds.
+func kind(t testing.TB, name string) *hf.Tokenizer {
+	t.Helper()
+	tok, err := hf.LoadTokenizer("../model/hf/testdata/kinds/" + name + ".json")
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, tok.Close()) })
+	return tok
+}
+
+// Where unknown characters meet at the answer's start, those of the answer are its
+// tokens and no others. By hand: a token a byte, or one for each neighbour.
+func TestAnswerSpanAmongUnknownCharacters(t *testing.T) {
+	for _, name := range []string{"byte-level", "llama2", "metaspace", "unigram-bytes", "unigram-nfkc", "unigram-precompiled"} {
+		tok := kind(t, name)
+		b := &nll.Builder{Tokenizer: tok, KeyMaxLength: 512, MaxLength: 4096, Vocab: tok.Size, Span: nll.Offsets}
+		for _, c := range []struct {
+			query, answer string
+			tokens        int
+		}{
+			{"the 日本", "語", 3}, {"日本🐝", "🌻", 4}, {"日", "本語🐝", 10}, {"🐝", "日", 3}, {"日🐝日", "🐝日🐝", 11}, {"\u200b日", "日\u200b日", 9},
+		} {
+			seq := build(t, b, map[string]any{"task": "lrlm", "query": c.query, "answers": c.answer, "pos": []string{"the sea 日"}}).Sequences[0]
+			require.Equal(t, c.tokens, seq.Answer.Len(), "%s %+v: %v", name, c, seq)
+			require.Equal(t, len(seq.Tokens), seq.Answer.To)
+		}
+	}
+	// A normalizer makes twelve bytes of the three of ㍿ and four of the two of ½, whose
+	// 1 and 2 are known.
+	for _, name := range []string{"unigram-nfkc", "unigram-precompiled"} {
+		tok := kind(t, name)
+		b := &nll.Builder{Tokenizer: tok, KeyMaxLength: 512, MaxLength: 4096, Vocab: tok.Size, Span: nll.Offsets}
+		for answer, want := range map[string]int{"㍿": 12, "㍿日": 15, "日㍿": 15, "½": 5, "日½": 8} {
+			seq := build(t, b, map[string]any{"task": "lrlm", "query": "㍿日", "answers": answer, "pos": []string{"p"}}).Sequences[0]
+			require.Equal(t, want, seq.Answer.Len(), "%s %q", name, answer)
+		}
+	}
+}
+
+// The case that came up: an emoji behind a newline, neither of them known.
+func TestAnswerSpanOfUnigramByteFallback(t *testing.T) {
+	tok := kind(t, "unigram-bytes")
+	b := &nll.Builder{Tokenizer: tok, KeyMaxLength: 512, MaxLength: 4096, Vocab: tok.Size, Span: nll.Offsets}
+	seq := build(t, b, map[string]any{"task": "icl", "query": "what insect", "answers": "🐝 bee", "pos": []string{"honey"}}).Sequences[0]
+	text := ""
+	for _, id := range seq.Tokens[seq.Answer.From:][:4] {
+		token, err := tok.Decode([]int32{id})
+		require.NoError(t, err)
+		text += token
+	}
+	require.Equal(t, "<0xF0><0x9F><0x90><0x9D>", text)
+	newline, err := tok.Decode(seq.Tokens[seq.Answer.From-1 : seq.Answer.From])
+	require.NoError(t, err)
+	require.Equal(t, "<0x0A>", newline, "the newline before it is the context's")
+}

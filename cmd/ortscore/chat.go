@@ -3,6 +3,8 @@ package main
 import (
 	"errors"
 	"fmt"
+	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/ortscore/ortscore/model/chat"
@@ -10,15 +12,27 @@ import (
 	"github.com/ortscore/ortscore/nll"
 )
 
+// controlToken is the form that most models' control tokens have.
+var controlToken = regexp.MustCompile(`<\|[^<>|\s]+\|>`)
+
 // trusted returns the tokenizer for texts of a template of one's own, whose
-// special tokens are meant; nil where it has none.
+// special tokens are meant; nil where it has none. What looks like one and is none
+// gets a note.
 func (t *teacher) trusted(templateFile string) (*hf.ChatTokenizer, error) {
 	if templateFile == "" {
 		return nil, nil
 	}
 	text, err := readText(templateFile)
-	if err != nil || !t.tokenizer.HasSpecial(text) {
+	if err != nil {
 		return nil, err
+	}
+	for _, token := range slices.Compact(slices.Sorted(slices.Values(controlToken.FindAllString(text, -1)))) {
+		if !t.tokenizer.HasToken(token) {
+			t.settings.Notes = append(t.settings.Notes, fmt.Sprintf("%s: %s is no token of %s, and stays text", templateFile, token, t.files.Tokenizer))
+		}
+	}
+	if !t.tokenizer.HasSpecial(text) {
+		return nil, nil
 	}
 	return hf.LoadChatTokenizer(t.files.Tokenizer, t.tokenizer)
 }

@@ -256,6 +256,12 @@ func (t *Tokenizer) Encode(text string, special bool) (model.Encoding, error) {
 	return enc, nil
 }
 
+// HasToken reports whether a text is one token of the vocabulary.
+func (t *Tokenizer) HasToken(text string) bool {
+	_, ok := t.vocab[text]
+	return ok
+}
+
 // HasSpecial reports whether a special token stands in a text.
 func (t *Tokenizer) HasSpecial(text string) bool {
 	for special := range t.Special {
