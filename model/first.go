@@ -30,7 +30,7 @@ func EncodeFirst(tok Tokenizer, text string, n int) (Encoding, error) {
 	most := max(mostPrefix, mostPerToken*n)
 	var before Encoding
 	for size := firstPrefix; ; size *= 2 {
-		if size >= len(text) {
+		if size >= len(text) && len(text) <= most {
 			return tok.Encode(text, false)
 		}
 		if size > most {

@@ -42,6 +42,7 @@ func TestEncodeFirst(t *testing.T) {
 		{"many tokens", reader{}, words, 100_000, 2 << 20, ""},
 		{"very many tokens", reader{}, words, 400_000, 8 << 20, ""},
 		{"no end of a word", reader{}, word, 512, 1 << 20, "want a text whose first 512 tokens end within 1048576 bytes, got 16777216 bytes in which they do not: shorten it, or break up its long words"},
+		{"a little more than the bound", reader{}, word[:1<<20+1], 512, 1 << 20, "got 1048577 bytes in which they do not"},
 		{"no end of a word, but no more than the bound", reader{}, word[:1<<20], 512, 1 << 20, ""},
 		{"an endless word behind", reader{}, words[:8<<10] + word, 512, 32 << 10, ""},
 		{"an endless word too soon", reader{}, words[:2<<10] + word, 512, 1 << 20, "got 16779264 bytes in which they do not"},
