@@ -2,6 +2,7 @@ package rank
 
 import (
 	"errors"
+	"math"
 	"strings"
 	"sync"
 	"testing"
@@ -240,4 +241,50 @@ func FuzzPrepare(f *testing.F) {
 		words := strings.Fields(Clean(text))
 		require.Equal(t, strings.Join(words[:min(len(words), int(limit))], " "), p.passages[0])
 	})
+}
+
+// With Protect, the frame sees the row's texts protected and the template's as it
+// is; the list keeps them as they are.
+func TestFitProtects(t *testing.T) {
+	p := prepare(t, modeltest.Bytes{}, 12, "who", "abc", "def")
+	f, _ := fitter(t, modeltest.Bytes{}, 100)
+	var err error
+	f.Template, err = ParseTemplate("own {query}\n{passages}")
+	require.NoError(t, err)
+	f.Protect = strings.ToUpper
+	prompt, err := f.Fit(p, []int{1, 0})
+	require.NoError(t, err)
+	require.Equal(t, "own who\n[0] def\n[1] abc", prompt.Text)
+	require.Equal(t, "<s>own WHO\n[0] DEF\n[1] ABC", modeltest.Bytes{}.Text(prompt.Tokens))
+}
+
+// measured notes the longest text that it was given.
+type measured struct {
+	modeltest.Bytes
+	longest int
+}
+
+func (m *measured) Encode(text string, special bool) (model.Encoding, error) {
+	m.longest = max(m.longest, len(text))
+	return m.Bytes.Encode(text, special)
+}
+
+// Of a long passage no more than its beginning is tokenised, and a query that is too
+// long is refused by its own.
+func TestLongTextsAreReadByTheirBeginning(t *testing.T) {
+	long := strings.Repeat("word ", 1<<20)
+	tok := &measured{}
+	p := prepare(t, tok, 512, long, "short", long)
+	require.LessOrEqual(t, tok.longest, 32<<10)
+	require.Equal(t, []string{"short", strings.TrimRight(long[:512], " ")}, p.passages)
+	require.Equal(t, []int{5, 512}, p.lens)
+
+	f, _ := fitter(t, tok, 1000)
+	requireBad(t, f.checkQuery(tok, p), "query: want a prompt of at most 1000 tokens, got more in a query of 5242879 bytes")
+	require.LessOrEqual(t, tok.longest, 32<<10)
+	f.MaxPrompt = math.MaxInt // an endpoint's own matter
+	require.NoError(t, f.checkQuery(tok, p))
+	require.LessOrEqual(t, tok.longest, 32<<10)
+	_, err := Prepare(Words{}, &Example{Row: parseRow(t, `{}`), Passages: []string{strings.Repeat("a", 2<<20)}}, 512)
+	requireBad(t, err, "neg[0]: want a text whose first 512 tokens end within 1048576 bytes, got 2097152 bytes in which they do not: shorten it, or break up its long words")
 }

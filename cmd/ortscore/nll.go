@@ -142,7 +142,11 @@ func (s *scoring) build() error {
 			return err
 		}
 		s.control, b.Control, b.Conversation = frame.tokenizer, frame.tokenizer, frame.conversation
-		return frame.checkConversation()
+		note, err := frame.checkConversation()
+		if note != "" {
+			s.teacher.settings.Notes = append(s.teacher.settings.Notes, note)
+		}
+		return err
 	}
 	if s.control, err = s.teacher.trusted(s.flags.template); s.control != nil {
 		b.Control = s.control
