@@ -10,9 +10,9 @@ import (
 	"github.com/ortscore/ortscore/model"
 )
 
-// ChatTokenizer tokenises what a chat template rendered: the special tokens that
-// the template wrote are control tokens, those that stood in the data are text.
-// It is safe for use by several goroutines.
+// ChatTokenizer tokenises what a trusted template has made, a chat template or one
+// of the user's own: the special tokens that the template wrote are control tokens,
+// those that stood in the data are text. It is safe for use by several goroutines.
 type ChatTokenizer struct {
 	plain   *Tokenizer // takes special tokens for text
 	control *Tokenizer // takes them for what they are

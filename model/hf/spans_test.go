@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
 
@@ -223,4 +224,33 @@ func TestSpecialTokensInVocabularyAreText(t *testing.T) {
 		text += pieceBytes("unigram-bytes", words[id])
 	}
 	require.Equal(t, "▁the</s>sea", text)
+}
+
+// Whatever the text, spans lie on its characters, one behind another, and no token of
+// more than one character is a control token.
+func FuzzKinds(f *testing.F) {
+	f.Add("the sea 日本🐝 <s></s> ½㍿ [CLS] <0x41>\n\u0301e\u0301\u200d")
+	f.Add("<<s>/s></s</s>>")
+	f.Add("ａ\u3000\ufeff\u00ad한글\U000F0000")
+	var toks []*Tokenizer
+	for _, name := range kinds {
+		toks = append(toks, loadKind(f, name))
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		if strings.ContainsRune(text, 0) || !utf8.ValidString(text) {
+			return
+		}
+		for i, tok := range toks {
+			enc, err := tok.Encode(text, false)
+			if err != nil && strings.Contains(err.Error(), "can be tokenized as text") {
+				continue
+			}
+			require.NoError(t, err, kinds[i])
+			require.Len(t, enc.Offsets, len(enc.IDs))
+			for k, o := range enc.Offsets {
+				require.True(t, o.From <= o.To && o.To <= len(text) && onCharacter(text, o.From) && onCharacter(text, o.To), "%s %q %v", kinds[i], text, enc.Offsets)
+				require.True(t, tok.special[enc.IDs[k]] == "" || enc.IDs[k] == tok.unknown, "%s %q %v", kinds[i], text, enc.IDs)
+			}
+		}
+	})
 }
