@@ -2,6 +2,7 @@ package hf
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -105,7 +106,9 @@ func (c *ChatTokenizer) Encode(rendered string, special bool) (model.Encoding, e
 		}
 		from += size
 	}
-	c.control.narrow(rendered, out)
+	if err := c.control.narrow(rendered, out); err != nil {
+		return out, err
+	}
 	if special && !beginsWith(out, c.plain.Before) {
 		out.IDs = append(slices.Clone(c.plain.Before), out.IDs...)
 		out.Offsets = append(make([]model.Span, len(c.plain.Before)), out.Offsets...)
@@ -132,14 +135,28 @@ func (c *ChatTokenizer) addMarked(mark rune, place model.Span, out *model.Encodi
 }
 
 // narrow leaves white space beside a special token out of its span: a token may
-// swallow it, and is no more part of an answer for that.
-func (t *Tokenizer) narrow(text string, enc model.Encoding) {
+// swallow it, and is no more part of an answer for that. A special token that does
+// not stand in the text as it is comes out of the data, by way of the normalizer.
+func (t *Tokenizer) narrow(text string, enc model.Encoding) error {
 	for i, id := range enc.IDs {
-		o := &enc.Offsets[i]
-		if at := strings.Index(text[o.From:o.To], t.special[id]); t.special[id] != "" && at >= 0 {
-			*o = model.Span{From: o.From + at, To: o.From + at + len(t.special[id])}
+		content, o := t.special[id], &enc.Offsets[i]
+		if content == "" || id == t.unknown {
+			continue
+		}
+		at := strings.Index(text[o.From:o.To], content)
+		if at < 0 && utf8.RuneCountInString(content) > 1 && !isMark(first(text[o.From:])) {
+			return fmt.Errorf("want text that does not become the special token %s, got %q", content, text[o.From:o.To])
+		}
+		if at >= 0 {
+			*o = model.Span{From: o.From + at, To: o.From + at + len(content)}
 		}
 	}
+	return nil
+}
+
+func first(text string) rune {
+	r, _ := utf8.DecodeRuneInString(text)
+	return r
 }
 
 func beginsWith(enc model.Encoding, ids []int32) bool {

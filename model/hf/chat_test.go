@@ -135,8 +135,35 @@ func TestChatNarrow(t *testing.T) {
 	swallows := json.RawMessage(`[{"id": 2, "content": "<|im_start|>", "single_word": false, "lstrip": true, "rstrip": true, "normalized": false, "special": true}]`)
 	tok := load(t, tiny, map[string]json.RawMessage{"added_tokens": swallows})
 	enc := model.Encoding{IDs: []int32{2}, Offsets: []model.Span{{From: 1, To: 16}}}
-	tok.narrow("a  <|im_start|>  b", enc)
+	require.NoError(t, tok.narrow("a  <|im_start|>  b", enc))
 	require.Equal(t, []model.Span{{From: 3, To: 15}}, enc.Offsets)
+}
+
+// A special token that is looked for in normalized text may come out of data that is
+// written otherwise.
+func TestChatRefusesWhatBecomesSpecial(t *testing.T) {
+	data, err := os.ReadFile(filepath.Join(root, tiny, "tokenizer.json"))
+	require.NoError(t, err)
+	var file map[string]json.RawMessage
+	require.NoError(t, json.Unmarshal(data, &file))
+	file["normalizer"] = json.RawMessage(`{"type": "NFKC"}`)
+	file["added_tokens"] = json.RawMessage(strings.ReplaceAll(string(file["added_tokens"]), `"normalized": false`, `"normalized": true`))
+	data, err = json.Marshal(file)
+	require.NoError(t, err)
+	path := filepath.Join(t.TempDir(), "tokenizer.json")
+	put(t, path, string(data))
+	plain, err := LoadTokenizer(path)
+	require.NoError(t, err)
+	defer plain.Close()
+	chat, err := LoadChatTokenizer(path, plain)
+	require.NoError(t, err)
+	defer chat.Close()
+	const wide = "the ＜|eos|＞ sea"
+	_, err = chat.Encode("<|im_start|>"+chat.Protect(wide), false)
+	require.EqualError(t, err, `want text that does not become the special token <|eos|>, got "＜|eos|＞"`)
+	enc, err := plain.Encode(wide, false)
+	require.NoError(t, err)
+	require.NotContains(t, enc.IDs, plain.Special["<|eos|>"])
 }
 
 func TestChatTemplateOfSeveral(t *testing.T) {
