@@ -49,7 +49,7 @@ func (b *Builder) encode(task Task, f Fields) (text Text, enc model.Encoding, er
 
 // longField is how many bytes of a field are tokenised with all that stands round
 // it without a look at the field alone.
-const longField = 16 << 10
+const longField = 64 << 10
 
 // checkLengths refuses a row whose question, answer or context alone has more
 // tokens than fit, without tokenising all of it.

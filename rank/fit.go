@@ -77,7 +77,7 @@ func (f *Fitter) Fit(p *Prepared, shown []int) (Prompt, error) {
 
 // longQuery is how many bytes of a query are tokenised with all that stands round
 // it without a look at the query alone.
-const longQuery = 16 << 10
+const longQuery = 64 << 10
 
 // checkQuery refuses a query that alone has more tokens than a prompt may have,
 // without tokenising all of it.
