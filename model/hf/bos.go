@@ -88,10 +88,10 @@ func readJSON(dirs []string, name string, into any) error {
 		return err
 	}
 	data, err := regular.Read(path, regular.Small)
-	if err == nil {
-		err = json.Unmarshal(data, into)
-	}
 	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(data, into); err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	return nil
