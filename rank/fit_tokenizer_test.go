@@ -24,7 +24,7 @@ func TestFitWithTokenizers(t *testing.T) {
 	shown := make([]int, 8)
 	for i := range shown {
 		shown[i] = i
-		ex.Passages = append(ex.Passages, strings.Repeat(text, 1+i%3)[i:])
+		ex.Passages = append(ex.Passages, string(rune('a'+i))+strings.Repeat(text, 1+i%3)[i:])
 	}
 	for _, name := range []string{"tiny-gqa", "tokenizers/bos-eos", "tokenizers/metaspace"} {
 		tok, err := hf.LoadTokenizer(filepath.Join("../testdata", name, "tokenizer.json"))
