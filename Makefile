@@ -125,7 +125,7 @@ $(LIB)/libonnxruntime.so: scripts/setup/onnxruntime.sh scripts/setup/native.txt 
 	@scripts/setup/onnxruntime.sh $(VENV)/bin/python $(LIB)
 	@touch $@
 
-$(LIB)/libtokenizers.a: scripts/setup/tokenizers.sh scripts/setup/tokenizers.lock go.mod
+$(LIB)/libtokenizers.a: scripts/setup/tokenizers.sh $(wildcard scripts/setup/tokenizers/*) go.mod
 	@echo "setup: libtokenizers, built with cargo: some minutes"
 	@scripts/setup/tokenizers.sh $(LIB) $(BUILD)/tokenizers
 	@touch $@
