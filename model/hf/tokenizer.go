@@ -299,8 +299,7 @@ func raw(tok *tokenizers.Tokenizer, text string, special bool) (tokenizers.Encod
 	if i := strings.IndexByte(text, 0); i >= 0 {
 		return tokenizers.Encoding{}, fmt.Errorf("want text without NUL, got one at byte %d", i)
 	}
-	enc, err := tok.EncodeWithOptionsErr(text, special,
-		tokenizers.WithReturnOffsets(), tokenizers.WithReturnSpecialTokensMask())
+	enc, err := encodeNative(tok, text, special)
 	if err != nil {
 		return enc, fmt.Errorf("tokenize: %w", err)
 	}
@@ -310,13 +309,13 @@ func raw(tok *tokenizers.Tokenizer, text string, special bool) (tokenizers.Encod
 	return enc, nil
 }
 
-// Decode returns the text of token ids, special tokens included.
+// Decode returns the text of token ids, special tokens included. It may hold NUL.
 func (t *Tokenizer) Decode(ids []int32) (string, error) {
 	u := make([]uint32, len(ids))
 	for i, id := range ids {
 		u[i] = uint32(id)
 	}
-	text, err := t.tok.DecodeErr(u, false)
+	text, err := decodeNative(t.tok, u)
 	if err != nil {
 		return "", fmt.Errorf("decode: %w", err)
 	}

@@ -24,6 +24,12 @@ const (
 // load opens a fixture's tokenizer, with parts of its file replaced.
 func load(t testing.TB, folder string, patch map[string]json.RawMessage) *Tokenizer {
 	t.Helper()
+	return loadJSON(t, patched(t, folder, patch))
+}
+
+// patched is a fixture's tokenizer.json, with parts of it replaced.
+func patched(t testing.TB, folder string, patch map[string]json.RawMessage) string {
+	t.Helper()
 	data, err := os.ReadFile(filepath.Join(root, folder, "tokenizer.json"))
 	require.NoError(t, err)
 	var file map[string]json.RawMessage
@@ -33,7 +39,7 @@ func load(t testing.TB, folder string, patch map[string]json.RawMessage) *Tokeni
 	}
 	data, err = json.Marshal(file)
 	require.NoError(t, err)
-	return loadJSON(t, string(data))
+	return string(data)
 }
 
 func loadJSON(t testing.TB, text string) *Tokenizer {
