@@ -3,10 +3,8 @@ module github.com/ortscore/ortscore
 go 1.26.0
 
 require (
-	github.com/ardanlabs/jinja v1.4.0
 	github.com/daulet/tokenizers v1.27.0
 	github.com/klauspost/compress v1.20.3
-	github.com/ncruces/go-strftime v1.1.0
 	github.com/rogpeppe/go-internal v1.16.0
 	github.com/spf13/pflag v1.0.10
 	github.com/stretchr/testify v1.12.1

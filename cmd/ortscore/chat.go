@@ -42,7 +42,6 @@ func (t *teacher) trusted(templateFile string) (*hf.ChatTokenizer, error) {
 type chatFrame struct {
 	template  *chat.Template
 	tokenizer *hf.ChatTokenizer
-	options   chat.Options
 	file      string
 
 	answerless bool // the template does not show an assistant's answer
@@ -57,16 +56,16 @@ func newChatFrame(t *teacher, what, hint string, day date) (*chatFrame, error) {
 	if t.flags.bos != hf.AutoBOS {
 		return nil, withHint(fmt.Errorf("--bos: want auto for %s, since a chat template writes BOS itself, got %s", what, t.flags.bos), hint)
 	}
-	template, err := chat.Parse(t.settings.ChatSource)
+	template, err := chat.Parse(t.settings.ChatSource, hf.RenderTemplate, chat.Options{Special: t.settings.Special, Date: day.t})
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", t.settings.ChatTemplate, err)
+		return nil, withHint(fmt.Errorf("%s: %w", t.settings.ChatTemplate, err),
+			"put a chat_template.jinja that renders messages[0].content beside the model, or ask without a chat template: "+hint)
 	}
 	tokenizer, err := hf.LoadChatTokenizer(t.files.Tokenizer, t.tokenizer)
 	if err != nil {
 		return nil, err
 	}
-	return &chatFrame{template: template, tokenizer: tokenizer, file: t.settings.ChatTemplate,
-		options: chat.Options{Special: t.settings.Special, Date: day.t}}, nil
+	return &chatFrame{template: template, tokenizer: tokenizer, file: t.settings.ChatTemplate}, nil
 }
 
 func (f *chatFrame) render(messages ...string) (string, error) {
@@ -74,7 +73,7 @@ func (f *chatFrame) render(messages ...string) (string, error) {
 	for i, text := range messages {
 		conversation = append(conversation, chat.Message{Role: []string{"user", "assistant"}[i%2], Content: text})
 	}
-	text, err := f.template.Render(conversation, f.options)
+	text, err := f.template.Render(conversation)
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", f.file, err)
 	}

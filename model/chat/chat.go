@@ -1,34 +1,34 @@
 // Package chat renders the chat template of a model, a Jinja2 template, into the
 // text that the model reads.
 //
-// The engine is made for such templates, but is no Jinja2: what it does not know
-// it may render otherwise than transformers without an error. testdata/chat holds
-// what was compared, DESIGN.md what is known to differ.
+// The engine is given from outside; what it is known to render otherwise than
+// transformers is in DESIGN.md, and testdata/chat holds what was compared.
 package chat
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"regexp"
-	"runtime/metrics"
 	"strings"
 	"time"
-
-	"github.com/ardanlabs/jinja"
-	"github.com/ncruces/go-strftime"
 )
 
-// A template is written by whoever made the model: what it can use up is bounded.
+// A template is written by whoever made the model: what it can use up is bounded,
+// in memory, depth and steps by the engine.
 const (
-	maxSource = 1 << 20 // bytes of a template
-	maxText   = 8 << 20 // bytes that it renders
-	maxMemory = 1 << 30 // bytes that the process grows by meanwhile
-	maxRange  = 1 << 16 // numbers of one range
-	watch     = 5 * time.Millisecond
+	maxSource = 256 << 10 // bytes of a template
+	maxText   = 8 << 20   // bytes that it renders
 )
 
 // maxTime bounds one rendering; tests do not wait as long.
 var maxTime = 5 * time.Second
+
+// Engine renders a Jinja2 template as transformers sets Jinja2 up for chat
+// templates, for at most limit. The data is JSON: variables are the template's, and
+// date what strftime_now reads: [year, month, day, hour, minute, second, weekday,
+// day of the year].
+type Engine func(source string, data []byte, limit time.Duration) (string, error)
 
 // Message is one turn of a conversation.
 type Message struct{ Role, Content string }
@@ -40,170 +40,122 @@ type Options struct {
 }
 
 // Template is a chat template. It is safe for use by several goroutines.
-type Template struct{ engine *jinja.Template }
+type Template struct {
+	source  string
+	engine  Engine
+	options Options
+	parts   bool // contents are lists of parts
+}
 
-// Parse reads a chat template.
-func Parse(source string) (t *Template, err error) {
+// Parse reads a chat template, and tries it on a message of a user's: it must
+// render the message as it is, given as a text or else as a list of parts.
+func Parse(source string, engine Engine, opts Options) (*Template, error) {
 	if len(source) > maxSource {
 		return nil, fmt.Errorf("want a chat template of at most %d bytes, got %d", maxSource, len(source))
 	}
-	if name := recursive(source); name != "" {
-		return nil, fmt.Errorf("want a chat template whose macros end, got %s, which calls itself", name)
-	}
-	defer recovered(&err)
-	// Jinja2 drops one newline at the end.
-	engine, err := jinja.Compile(strings.TrimSuffix(source, "\n"))
-	if err != nil {
-		return nil, fmt.Errorf("want a chat template, got %w", err)
-	}
-	return &Template{engine}, nil
+	t := &Template{source: generation.ReplaceAllStringFunc(source, untagged), engine: engine, options: opts}
+	return t, t.probe()
 }
 
-var macro = regexp.MustCompile(`(?s)\{%-?\s*macro\s+(\w+)(.*?)\{%-?\s*endmacro\b`)
+// generation is a tag of transformers' own, which marks the answers for training.
+var generation = regexp.MustCompile(`\{%[-+]?\s*(end)?generation\s*[-+]?%\}`)
 
-// recursive finds a macro that calls itself, be it by way of others. The engine
-// has no bound on depth, and a stack that is full ends the process.
-func recursive(source string) string {
-	calls := map[string][]string{}
-	all := macro.FindAllStringSubmatch(source, -1)
-	for _, caller := range all {
-		for _, called := range all {
-			if regexp.MustCompile(`\b` + called[1] + `\s*\(`).MatchString(caller[2]) {
-				calls[caller[1]] = append(calls[caller[1]], called[1])
-			}
-		}
+// untagged is a tag of Jinja2's, of the same white space, for one of generation.
+func untagged(tag string) string {
+	if strings.Contains(tag, "endgeneration") {
+		return strings.Replace(tag, "endgeneration", "endif", 1)
 	}
-	for name := range calls {
-		seen, next := map[string]bool{}, calls[name]
-		for len(next) > 0 {
-			if next[0] == name {
-				return name
-			}
-			if !seen[next[0]] {
-				next = append(next, calls[next[0]]...)
-			}
-			seen[next[0]], next = true, next[1:]
-		}
-	}
-	return ""
+	return strings.Replace(tag, "generation", "if true", 1)
 }
 
-// recovered makes an error of a panic: the engine is young.
-func recovered(err *error) {
-	if r := recover(); r != nil {
-		*err = fmt.Errorf("want a chat template, got one that breaks the engine: %v", r)
+// probe finds out whether the template wants a text or a list of parts. Given the
+// wrong one a template may well render, but without the message.
+func (t *Template) probe() error {
+	message := []Message{{Role: "user", Content: sentinel()}}
+	_, err := t.Render(message)
+	if err == nil {
+		return nil
 	}
+	t.parts = true
+	if _, inParts := t.Render(message); inParts != nil {
+		return err
+	}
+	return nil
 }
+
+// sentinel is a text that a template should leave alone: both cases, quotes and
+// what HTML and JSON would escape, white space, other scripts, and some length.
+func sentinel() string {
+	var b strings.Builder
+	for i := range 200 {
+		fmt.Fprintf(&b, "[%d] Passage \"%d\" isn't <b>Bold</b> & has {{ braces }},  two spaces,\ttabs \\ slashes, ÄÖß, 東京 and 🐝.\n\n", i, 2*i)
+	}
+	return b.String() + "[end] of the sentinel"
+}
+
+// errAltered is a template that renders and is of no use.
+var errAltered = errors.New("want a chat template that renders a message as it is, got one that leaves it out, cuts it or changes it")
 
 // Render renders a conversation, ready for the model's answer. What the template
-// raises is an error. A template has no way to a file. One that goes past a bound
-// is an error, and is left running: the engine cannot be stopped, so the process
-// should end soon.
-func (t *Template) Render(messages []Message, opts Options) (string, error) {
-	return t.render(conversation(messages), true, opts)
-}
-
-func conversation(messages []Message) jinja.Value {
-	list := make([]jinja.Value, len(messages))
-	for i, m := range messages {
-		list[i] = jinja.NewDict()
-		list[i].AsDict().Set("role", jinja.NewString(m.Role))
-		list[i].AsDict().Set("content", jinja.NewString(m.Content))
+// raises is an error, and so is a message that is not in the text as it is, but for
+// white space round it. A template has no way to a file.
+func (t *Template) Render(messages []Message) (string, error) {
+	text, err := t.render(messages, true)
+	if err != nil {
+		return "", err
 	}
-	return jinja.NewList(list)
-}
-
-func (t *Template) render(messages jinja.Value, prompt bool, opts Options) (string, error) {
-	data := variables(messages, prompt, opts)
-	type result struct {
-		text string
-		err  error
-	}
-	done := make(chan result, 1)
-	go func() {
-		var r result
-		defer func() { done <- r }()
-		defer recovered(&r.err)
-		r.text, r.err = t.engine.RenderValues(data)
-	}()
-	begin, memory := time.Now(), heap()
-	tick := time.NewTicker(watch)
-	defer tick.Stop()
-	for {
-		select {
-		case r := <-done:
-			if r.err == nil && len(r.text) > maxText {
-				r.err = fmt.Errorf("want a chat template that renders at most %d bytes, got %d", maxText, len(r.text))
-			}
-			return r.text, r.err
-		case <-tick.C:
-		}
-		if time.Since(begin) > maxTime {
-			return "", fmt.Errorf("want a chat template that renders within %v, got no end", maxTime)
-		}
-		if heap() > memory+maxMemory {
-			return "", fmt.Errorf("want a chat template that takes at most %d bytes of memory, got more", maxMemory)
+	for _, m := range messages {
+		if !strings.Contains(text, strings.TrimSpace(m.Content)) {
+			return "", errAltered
 		}
 	}
+	return text, nil
 }
 
-// heap returns the bytes of all objects.
-func heap() uint64 {
-	sample := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
-	metrics.Read(sample)
-	return sample[0].Value.Uint64()
+func (t *Template) render(messages []Message, prompt bool) (string, error) {
+	data, err := json.Marshal(map[string]any{"variables": t.variables(messages, prompt), "date": fields(t.options.Date)})
+	if err != nil {
+		return "", err
+	}
+	text, err := t.engine(t.source, data, maxTime)
+	if err != nil {
+		return "", fmt.Errorf("want a chat template that renders, got one that fails: %w", err)
+	}
+	if len(text) > maxText {
+		return "", fmt.Errorf("want a chat template that renders at most %d bytes, got %d", maxText, len(text))
+	}
+	return text, nil
 }
 
 // variables are what transformers hands to a template; tools and documents are
 // none, and thinking is off where the template can turn it off, so that an answer
 // begins at once.
-func variables(messages jinja.Value, prompt bool, opts Options) map[string]jinja.Value {
-	data := map[string]jinja.Value{
-		"messages":              messages,
-		"add_generation_prompt": jinja.NewBool(prompt),
-		"tools":                 jinja.None(),
-		"documents":             jinja.None(),
-		"enable_thinking":       jinja.NewBool(false),
-		"raise_exception":       function("raise_exception", func(message string) (string, error) { return "", errors.New(message) }),
-		"strftime_now":          function("strftime_now", func(format string) (string, error) { return strftime.Format(format, opts.Date), nil }),
+func (t *Template) variables(messages []Message, prompt bool) map[string]any {
+	list := make([]map[string]any, len(messages))
+	for i, m := range messages {
+		list[i] = map[string]any{"role": m.Role, "content": t.content(m.Content)}
 	}
-	data["range"] = jinja.NewCallable("range", numbers)
-	for name, text := range opts.Special {
-		data[name] = jinja.NewString(text)
+	v := map[string]any{
+		"messages":              list,
+		"add_generation_prompt": prompt,
+		"tools":                 nil,
+		"documents":             nil,
+		"enable_thinking":       false,
 	}
-	return data
+	for name, text := range t.options.Special {
+		v[name] = text
+	}
+	return v
 }
 
-// function is a callable of one text.
-func function(name string, f func(string) (string, error)) jinja.Value {
-	return jinja.NewCallable(name, func(args []jinja.Value, _ map[string]jinja.Value) (jinja.Value, error) {
-		if len(args) != 1 || !args[0].IsString() {
-			return jinja.Undefined(), fmt.Errorf("%s: want one text, got %d arguments", name, len(args))
-		}
-		text, err := f(args[0].AsString())
-		return jinja.NewString(text), err
-	})
+func (t *Template) content(text string) any {
+	if t.parts {
+		return []map[string]string{{"type": "text", "text": text}}
+	}
+	return text
 }
 
-// numbers is Python's range, bounded.
-func numbers(args []jinja.Value, _ map[string]jinja.Value) (jinja.Value, error) {
-	bounds := []int64{0, 0, 1}
-	for i, a := range args {
-		if i > 2 || !a.IsInt() {
-			return jinja.Undefined(), errors.New("range: want one to three whole numbers, got others")
-		}
-		bounds[i] = a.AsInt()
-	}
-	from, to, step := bounds[0], bounds[1], bounds[2]
-	if len(args) == 1 {
-		from, to = 0, from
-	}
-	var list []jinja.Value
-	for i := from; step > 0 && i < to || step < 0 && i > to; i += step {
-		if len(list) == maxRange {
-			return jinja.Undefined(), fmt.Errorf("range: want at most %d numbers, got more", maxRange)
-		}
-		list = append(list, jinja.NewInt(i))
-	}
-	return jinja.NewList(list), nil
+// fields are a date's as C's struct tm has them, but counted as people do.
+func fields(d time.Time) [8]int {
+	return [8]int{d.Year(), int(d.Month()), d.Day(), d.Hour(), d.Minute(), d.Second(), int(d.Weekday()), d.YearDay()}
 }
