@@ -71,13 +71,13 @@ func untagged(tag string) string {
 // probe finds out whether the template wants a text or a list of parts. Given the
 // wrong one a template may well render, but without the message.
 func (t *Template) probe() error {
-	message := []Message{{Role: "user", Content: sentinel()}}
-	_, err := t.Render(message)
+	trial := []Message{{Role: "user", Content: sentinel()}}
+	_, err := t.Render(trial)
 	if err == nil {
 		return nil
 	}
 	t.parts = true
-	if _, inParts := t.Render(message); inParts != nil {
+	if _, inParts := t.Render(trial); inParts != nil {
 		return err
 	}
 	return nil
@@ -131,9 +131,9 @@ func (t *Template) render(messages []Message, prompt bool) (string, error) {
 // none, and thinking is off where the template can turn it off, so that an answer
 // begins at once.
 func (t *Template) variables(messages []Message, prompt bool) map[string]any {
-	list := make([]map[string]any, len(messages))
+	list := make([]message, len(messages))
 	for i, m := range messages {
-		list[i] = map[string]any{"role": m.Role, "content": t.content(m.Content)}
+		list[i] = message{m.Role, t.content(m.Content)}
 	}
 	v := map[string]any{
 		"messages":              list,
@@ -148,9 +148,20 @@ func (t *Template) variables(messages []Message, prompt bool) map[string]any {
 	return v
 }
 
+// message and part are what a template sees, their keys in this order.
+type message struct {
+	Role    string `json:"role"`
+	Content any    `json:"content"`
+}
+
+type part struct {
+	Type string `json:"type"`
+	Text string `json:"text"`
+}
+
 func (t *Template) content(text string) any {
 	if t.parts {
-		return []map[string]string{{"type": "text", "text": text}}
+		return []part{{"text", text}}
 	}
 	return text
 }

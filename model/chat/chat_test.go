@@ -112,6 +112,15 @@ func TestRenderRefuses(t *testing.T) {
 	require.EqualError(t, err, "want a chat template of at most 262144 bytes, got 10485760")
 }
 
+// Keys come in the order in which transformers hands them over.
+func TestKeysInOrder(t *testing.T) {
+	template, err := parse("{{ messages[0].content[0].text }}{{ messages | tojson }}")
+	require.NoError(t, err)
+	text, err := template.Render([]Message{{"user", "a"}})
+	require.NoError(t, err)
+	require.Equal(t, `a[{"role": "user", "content": [{"type": "text", "text": "a"}]}]`, text)
+}
+
 // A template is given the message as it wants it: as a text or as a list of parts.
 func TestContentsAsParts(t *testing.T) {
 	for source, parts := range map[string]bool{
