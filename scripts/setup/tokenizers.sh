@@ -44,7 +44,7 @@ END
 cd "$work"
 if ! RUSTC_BOOTSTRAP=tokenizers_ffi cargo build --quiet --release --lib --locked --features bounded 2>bounded.log; then
 	cargo build --quiet --release --lib --locked
-	echo "setup: note: $(rustc --version) does not build the bound on memory: a tokenizer.json or a chat template that asks for more than there is ends the process; see $work/bounded.log" >&2
+	echo "setup: note: $(rustc --version) does not build the bound on memory: a tokenizer.json or a chat template that asks for more than there is, or nests without end, ends the process; see $work/bounded.log" >&2
 fi
 cd - >/dev/null
 cp "$work/target/release/libtokenizers_ffi.a" "$lib/libtokenizers.a.part"
