@@ -39,9 +39,9 @@ func TestConversationOfEveryTemplate(t *testing.T) {
 				Date    time.Time
 			}
 			require.NoError(t, json.Unmarshal(data, &dump))
-			template, err := chat.Parse(string(source))
+			template, err := chat.Parse(string(source), hf.RenderTemplate, chat.Options{Special: dump.Special, Date: dump.Date})
 			require.NoError(t, err)
-			f := &chatFrame{template: template, tokenizer: tokenizer, file: file, options: chat.Options{Special: dump.Special, Date: dump.Date}}
+			f := &chatFrame{template: template, tokenizer: tokenizer, file: file}
 			_, err = f.checkConversation()
 			require.NoError(t, err)
 			require.Equal(t, filepath.Base(file) == "checked.jinja", f.answerless, "it wants the last turn to be the user's")

@@ -26,8 +26,7 @@ func (l *localRanker) frame() (frame, error) {
 		return nil, err
 	}
 	l.control = c.tokenizer
-	_, err = c.render("ranking") // better now than at the first row
-	return c, err
+	return c, nil
 }
 
 // baseFrame presents the prompt as an instruction, in the form that many base
