@@ -6,6 +6,7 @@ MODELS := $(BUILD)/models
 VENV   := $(BUILD)/venv
 TEACHER := $(MODELS)/smollm2-135m-instruct
 PEERS  := $(BUILD)/peers
+ZOO    := $(BUILD)/zoo
 EXPORTER := scripts/export_onnx.py $(wildcard scripts/ortexport/*.py)
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
@@ -108,6 +109,11 @@ bench-rank: build $(TEACHER)/model.onnx $(PEERS)/weights/.setup ## rank against 
 bench-int8: build $(TEACHER)/model.onnx ## int8 against fp32, three times in turn, over FILE (default examples/questions.jsonl)
 	@$(VENV)/bin/python scripts/bench_int8.py $(BUILD)/ortscore $(TEACHER) $(TEACHER)-int8 $(or $(FILE),examples/questions.jsonl)
 
+# FAMILIES=llama,gpt2 for some of them; what is in $(ZOO) already is not exported again.
+.PHONY: models
+models: build $(ZOO)/venv/.setup ## docs/models.md: many architectures by three exporters against transformers: 40 minutes, and 10 for their setup (6 GB)
+	@scripts/models/run.sh $(ZOO) $(BUILD)/ortscore $(LIB) $(FAMILIES)
+
 .PHONY: malformed
 malformed: build $(TEACHER)/model.onnx ## count the malformed among 1,000 rankings, constrained and free: 30 minutes
 	@scripts/malformed.sh $(BUILD)/ortscore $(or $(ROWS),1000) testdata/tiny-gqa testdata/tiny-explicit $(TEACHER)
@@ -152,6 +158,13 @@ $(PEERS)/llama/.setup: scripts/peers/llama-build.txt scripts/peers/llama.txt
 $(PEERS)/weights/.setup: scripts/peers/weights.sh scripts/peers/convert.py scripts/setup/teacher.txt $(PEERS)/torch/.setup $(TEACHER)/model.onnx
 	@echo "peers: the teacher's weights in fp32, for each"
 	@scripts/peers/weights.sh $(PEERS)/torch/bin/python $(TEACHER)/tokenizer.json $(@D)
+	@touch $@
+
+$(ZOO)/venv/.setup: scripts/models/requirements.txt scripts/models/builder.txt
+	@echo "models: torch, transformers and the exporters from PyPI, with CUDA: 6 GB, 10 minutes"
+	@python3 -m venv --clear $(@D)
+	@$(@D)/bin/python -m pip install --quiet --only-binary=:all: --requirement $<
+	@$(@D)/bin/python -m pip install --quiet --only-binary=:all: --requirement scripts/models/builder.txt --target $(@D)/builder
 	@touch $@
 
 $(VENV)/.venv:
