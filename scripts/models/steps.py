@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,8 @@ def prepare(family: Family, work: Path) -> None:
     if family.decoder:
         # What transformers does not find it fills with noise.
         model, info = transformers.AutoModelForCausalLM.from_pretrained(
-            folder, dtype=torch.float32, attn_implementation="eager", output_loading_info=True)
+            folder, dtype=torch.float32, attn_implementation=family.attention,
+            output_loading_info=True)
         if any(info.values()):
             raise SystemExit(f"models: error: {folder}: {info}")
         expected = compute(model.eval(), folder)
@@ -56,8 +58,9 @@ def export(family: Family, exporter: str, work: Path) -> None:
         apart.run(folder / "export.log", lambda: EXPORTERS[exporter](family, source, folder))
     except Refused as err:
         result["refused"] = str(err)
-    if not (folder / "tokenizer.json").exists():
-        shutil.copy(source / "tokenizer.json", folder)
+    # transformers 5 saves another for some families, by the class that goes with their name.
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        shutil.copy(source / name, folder)
     save(folder / "exported.json", result)
     print(folder.name, result or "exported", flush=True)
 
@@ -95,25 +98,21 @@ def by_itself(folder: Path, expected: dict[str, Any]) -> dict[str, Any]:
 
 
 def scored(ort: teacher.Ortscore, expected: dict[str, Any]) -> dict[str, Any]:
-    """ortscore's words and its differences, each row alone and all in one batch."""
-    out: dict[str, Any] = {}
+    """ortscore's notes and its differences, each row alone and all in one batch."""
+    return {"nll": compared(ort.nll, ort.nll_alone, texts.rows(), expected.get("nll")),
+            "rank": compared(ort.rank, ort.rank_alone, texts.lists(), expected.get("rank"))}
+
+
+def compared(together: Callable[..., teacher.Run], alone: Callable[..., teacher.Run],
+             rows: list[dict[str, Any]], expected: list[list[float]] | None) -> dict[str, Any]:
     try:
-        out["gives"] = ort.doctor().get("gives", "")
+        run = together(rows)
+        if not expected:
+            return {"notes": run.notes}
+        return {"notes": run.notes, "alone": teacher.largest(alone(rows).scores, expected),
+                "together": teacher.largest(run.scores, expected)}
     except teacher.Failed as err:
-        out["doctor"] = str(err)
-    for kind, run, rows in (("nll", ort.nll, texts.rows()), ("rank", ort.rank, texts.lists())):
-        try:
-            together = run(rows)
-            alone = [run([row]) for row in rows]
-        except teacher.Failed as err:
-            out[kind] = {"error": str(err)}
-            continue
-        out[kind] = {"notes": together.notes}
-        if expected:
-            out[kind] |= {
-                "alone": teacher.largest([one.scores[0] for one in alone], expected[kind]),
-                "together": teacher.largest(together.scores, expected[kind])}
-    return out
+        return {"error": str(err)}
 
 
 def load(path: Path) -> Any:

@@ -65,7 +65,8 @@ def how(result: dict[str, Any]) -> str:
         return "refused: " + plain(errors[0])
     notes = result["rank"]["notes"]
     cached = not any("reads the whole text again" in note for note in notes)
-    form = "scoring graph" if result["gives"].startswith("log-prob") else "full logits"
+    full = any("gives the logits of every position" in note for note in result["nll"]["notes"])
+    form = "full logits" if full else "scoring graph"
     shown = {plain(note) for kind in ("nll", "rank") for note in result[kind]["notes"]
              if not any(words in note for words in NOT_SHOWN)}
     return "; ".join([form, "cache" if cached else "no cache", *sorted(shown)])

@@ -36,14 +36,12 @@ class Ortscore:
         self.binary = binary
         self.options = ["--onnx", model, "--ort-lib", library, "--threads", "1"]
 
-    def doctor(self) -> dict[str, str]:
-        """The facts that doctor shows, by name."""
-        lines = self.call("doctor")[0].splitlines()
-        pairs = [line.strip().split("  ", 1) for line in lines if line.startswith("  ")]
-        return {pair[0]: pair[1].strip() for pair in pairs if len(pair) == 2}
-
     def nll(self, rows: list[dict[str, Any]]) -> Run:
+        """All rows in one batch."""
         return self.score("nll", rows, SIDE_BY_SIDE)
+
+    def nll_alone(self, rows: list[dict[str, Any]]) -> Run:
+        return self.score("nll", rows, ["--batch-size", "1"])
 
     def rank(self, rows: list[dict[str, Any]]) -> Run:
         with tempfile.NamedTemporaryFile("w", suffix=".txt") as template:
@@ -51,6 +49,11 @@ class Ortscore:
             template.flush()
             return self.score("rank", rows,
                               [*SIDE_BY_SIDE, *RANK, "--prompt-template", template.name])
+
+    def rank_alone(self, rows: list[dict[str, Any]]) -> Run:
+        """Each row in a run of its own: a cache is as wide as the longest prompt of a run."""
+        runs = [self.rank([row]) for row in rows]
+        return Run([run.scores[0] for run in runs])
 
     def score(self, command: str, rows: list[dict[str, Any]], options: list[str]) -> Run:
         with tempfile.TemporaryDirectory() as folder:
