@@ -33,7 +33,7 @@ def main(argv: list[str]) -> int:
     chosen = [families.FAMILIES[name] for name in args.only] or list(families.FAMILIES.values())
     if args.step == "table":
         from models import table
-        args.out.write_text(table.document(args.work), encoding="utf-8")
+        args.out.write_text(table.document(args.work, table.versions()), encoding="utf-8")
         return 0
     from models import steps  # needs torch
     for family in chosen:

@@ -140,8 +140,7 @@ FAMILIES = {family.name: family for family in _families()}
 
 _NO_WINDOW = "the sliding window is dropped"
 _NO_SCALING = "the rope scaling is dropped"
-_ONE_SCALE = ("8-bit weights and activations: what is lost by quantisation; batches change the scale "
-              "of activations, so sequences run one at a time")
+_ONE_SCALE = "no fault: what 8 bits lose; one scale for all activations of a forward"
 
 # What an exporter is known to get wrong, in words; the table has the figures. Each was found by
 # changing transformers' model in the same way, which then agrees with the graph.
@@ -154,7 +153,7 @@ FAULTS: dict[tuple[str, str], str] = {
     ("olmo-clip", "genai"): "RMSNorm in place of LayerNorm, and clip_qkv is dropped",
     ("gemma2", "optimum"): "the soft cap of attention is dropped (as by transformers with sdpa)",
     ("phi3-longrope", "optimum"): "the short factors at every length",
-    ("falcon-alibi", "optimum"): "the ALiBi bias, which transformers rounds to bf16, is not rounded",
+    ("falcon-alibi", "optimum"): "the ALiBi bias stays fp32; transformers rounds it to bf16",
     ("llama", "quantize_dynamic"): _ONE_SCALE,
     ("gpt2", "quantize_dynamic"): _ONE_SCALE,
 }

@@ -7,7 +7,6 @@ difference is the exporter's shows between these two, with no part of ortscore i
 from __future__ import annotations
 
 import json
-import math
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,11 +17,11 @@ import torch
 from tokenizers import Tokenizer
 
 import golden
+from models.confidence import confidence
 
 # ortscore's grammar of rankings, "[2] > [0] > [1]": all but the digits is forced, and the shared
 # tokenizer keeps digits apart, so that the tokens before one are the same whatever follows.
 FRAME = "### Instruction:\n{prompt}\n\n### Response:\n"
-LEAST = 1e-6  # ortscore's bound on a choice's probability
 
 
 class Session:
@@ -100,21 +99,3 @@ def ranking(model: Any, tokenizer: Tokenizer, text: str, count: int) -> list[flo
         text += f"{left[best]}]"
     order += [i for i in range(count) if i not in order]
     return confidence(order, shares)
-
-
-def confidence(order: list[int], shares: list[float]) -> list[float]:
-    """Logarithms of the pieces of a stick that the shares break off, none above the one before,
-    brought to a sum of 1."""
-    worths, left = [], 0.0
-    for share in shares:
-        share = min(max(share, LEAST), 1 - LEAST)
-        worths.append(left + math.log(share))
-        left += math.log1p(-share)
-    worths.append(left)
-    for place in range(1, len(worths)):
-        worths[place] = min(worths[place], worths[place - 1])
-    total = math.log(sum(map(math.exp, worths)))
-    out = [0.0] * len(order)
-    for place, passage in enumerate(order):
-        out[passage] = worths[place] - total
-    return out

@@ -19,12 +19,12 @@ NOT_SHOWN = ("hardly follows the prompt", "are not those of the fp32 teacher")
 HEAD = Path(__file__).with_name("head.md")
 
 
-def document(work: Path) -> str:
+def document(work: Path, versions: str) -> str:
     results = list(read(work))
     run = [r for r in results if "refused" not in r[2]]
     return "\n".join([
         HEAD.read_text(encoding="utf-8").format(
-            window=WINDOW, wrong=WRONG, versions=versions(), rows=len(texts.rows()),
+            window=WINDOW, wrong=WRONG, versions=versions, rows=len(texts.rows()),
             lists=len(texts.lists())),
         "## What runs\n", *runs(run), "",
         "## Faults of the exporters\n", *faults(run), "",
