@@ -140,6 +140,7 @@ FAMILIES = {family.name: family for family in _families()}
 
 _NO_WINDOW = "the sliding window is dropped"
 _NO_SCALING = "the rope scaling is dropped"
+_EPSILON = "the epsilon of LayerNorm is 1e-6, whatever config.json says"
 _ONE_SCALE = "no fault: what 8 bits lose; one scale for all activations of a forward"
 
 # What an exporter is known to get wrong, in words; the table has the figures. Each was found by
@@ -149,6 +150,8 @@ FAULTS: dict[tuple[str, str], str] = {
     ("llama-yarn", "genai"): _NO_SCALING,
     ("mistral-window", "genai"): _NO_WINDOW,
     ("phi3-window", "genai"): _NO_WINDOW,
+    ("phi", "genai"): _EPSILON,
+    ("nemotron", "genai"): _EPSILON,
     ("olmo", "genai"): "RMSNorm in place of LayerNorm",
     ("olmo-clip", "genai"): "RMSNorm in place of LayerNorm, and clip_qkv is dropped",
     ("gemma2", "optimum"): "the soft cap of attention is dropped (as by transformers with sdpa)",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
@@ -14,8 +15,9 @@ from models.families import FAMILIES, FAULTS, WINDOW
 
 WRONG = 1e-3  # nats; rounding moves these scores by less than 1e-4
 NAMES = {"genai": "onnxruntime-genai", "export_onnx": "export_onnx.py"}
-NOT_SHOWN = ("hardly follows the prompt", "are not those of the fp32 teacher")
-
+# Notes that say what a column says, or what is so for any random or quantised model.
+NOT_SHOWN = ("hardly follows the prompt", "are not those of the fp32 teacher",
+             "gives the logits of every position", "reads the whole text again")
 HEAD = Path(__file__).with_name("head.md")
 
 
@@ -27,7 +29,7 @@ def document(work: Path, versions: str) -> str:
             window=WINDOW, wrong=WRONG, versions=versions, rows=len(texts.rows()),
             lists=len(texts.lists())),
         "## What runs\n", *runs(run), "",
-        "## Faults of the exporters\n", *faults(run), "",
+        "## Graphs that differ from transformers\n", *faults(run), "",
         "## What is not exported\n", *missing(results), ""])
 
 
@@ -67,22 +69,20 @@ def how(result: dict[str, Any]) -> str:
     cached = not any("reads the whole text again" in note for note in notes)
     full = any("gives the logits of every position" in note for note in result["nll"]["notes"])
     form = "full logits" if full else "scoring graph"
-    shown = {plain(note) for kind in ("nll", "rank") for note in result[kind]["notes"]
+    shown = {plain(note).split(";")[0] for kind in ("nll", "rank") for note in result[kind]["notes"]
              if not any(words in note for words in NOT_SHOWN)}
     return "; ".join([form, "cache" if cached else "no cache", *sorted(shown)])
 
 
 def plain(words: str) -> str:
-    """A message without the model's path, and fit for a table."""
-    head, _, rest = words.partition(".onnx: ")
-    return (rest or head).replace("|", "\\|")
+    """A message without the model's folder, and fit for a table."""
+    return re.sub(r"(?<!\S)/\S*/", "", words).replace("|", "\\|")
 
 
 def figure(value: float | None) -> str:
     if value is None:
         return ""
-    shown = f"{value:.0e}" if value < WRONG else f"{value:.2g}" if value >= 0.1 else f"{value:.1g}"
-    return f"**{shown}**" if value > WRONG else shown
+    return f"**{value:.2g}**" if value > WRONG else f"{value:.0e}"
 
 
 def faults(results: list[tuple[str, str, dict[str, Any]]]) -> list[str]:
@@ -114,8 +114,7 @@ def reason(words: str, name: str) -> str:
     kind = FAMILIES[name].model_type
     for own in (f"'{kind}'", f" {kind} ", f" {kind.replace('_', '-')} "):
         words = words.replace(own, " ... ")
-    parts = [part for part in words.split() if not part.startswith("/")]
-    return " ".join(parts).replace("|", "\\|")[:160]
+    return plain(words).replace(f" {name} ", " ... ")[:160]
 
 
 def label(exporter: str) -> str:
