@@ -76,7 +76,7 @@ def how(result: dict[str, Any]) -> str:
 
 def plain(words: str) -> str:
     """A message without the model's folder, and fit for a table."""
-    return re.sub(r"(?<!\S)/\S*/", "", words).replace("|", "\\|")
+    return re.sub(r"(?<!\S)[\w.]*/\S*/", "", words).replace("|", "\\|")
 
 
 def figure(value: float | None) -> str:
@@ -112,9 +112,10 @@ def reason(words: str, name: str) -> str:
     """The first words of an exporter's error, the same for all that it is the same for."""
     words = words.split(", that is a")[0].split(", but")[0]
     kind = FAMILIES[name].model_type
-    for own in (f"'{kind}'", f" {kind} ", f" {kind.replace('_', '-')} "):
-        words = words.replace(own, " ... ")
-    return plain(words).replace(f" {name} ", " ... ")[:160]
+    words = plain(words).replace(f"'{kind}'", "...")
+    for own in (kind, kind.replace("_", "-"), name):
+        words = words.replace(f" {own} ", " ... ")
+    return words[:160]
 
 
 def label(exporter: str) -> str:
