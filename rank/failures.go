@@ -13,7 +13,7 @@ var ErrNoRankings = errors.New("the teacher gives no rankings")
 // nothing comes ends early: an endpoint that is gone, a model that writes something
 // else. It is safe for concurrent use; nil bounds nothing.
 type Failures struct {
-	Most int // in a row that are put up with; twice as many among the first 4·Most; 0 for any number
+	Most int // failures in a row that end the run, and half of those that do among the first 4·Most lists; 0 for no bound
 
 	mu                sync.Mutex
 	lists, all, inRow int // lists so far, those without a ranking, and those since the last with one

@@ -212,7 +212,7 @@ func FuzzFreeDecoding(f *testing.F) {
 			want, ended = before, ended || found
 		}
 		got := rankOne(t, l, list("p", 3))
-		all := readText("", want, 3, 0, !ended)
+		all := readText("", want, want, 3, 0, !ended)
 		all.Full = got.Full
 		require.Equal(t, all, got)
 	})

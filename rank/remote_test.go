@@ -61,6 +61,15 @@ func TestRemoteScoresTheTruth(t *testing.T) {
 	}
 }
 
+// Of a long answer the end counts, however little of it is quoted.
+func TestRemoteLongAnswers(t *testing.T) {
+	long := "My first idea is [0] > [1] > [2].\n" + strings.Repeat("I look once more at what they say. ", 3000) + "\nFinal ranking: [2] > [1] > [0]"
+	teacher := remote(t, func(w http.ResponseWriter, _ string) { reply(w, long, "stop") })
+	readings, err := teacher.Rank(t.Context(), []List{{Text: "rank", N: 3}})
+	require.NoError(t, err)
+	require.Equal(t, []int{2, 1, 0}, readings[0].Order)
+}
+
 func TestRemoteReadings(t *testing.T) {
 	for _, c := range []struct {
 		name   string

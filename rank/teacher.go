@@ -130,20 +130,21 @@ func (l *Local) readFree(list List, g model.Generated) Reading {
 	if err != nil {
 		return Reading{Err: fmt.Errorf("want a ranking, got tokens that are no text: %w", err), Mass: 1, Full: len(g.Tokens)}
 	}
-	out := readText(l.Opening, text, list.N, l.First, g.Stop == model.StopLength)
+	out := readText(l.Opening, text, text, list.N, l.First, g.Stop == model.StopLength)
 	out.Full = len(g.Tokens)
 	return out
 }
 
-// readText reads an answer in free text, which goes on in opening. Where it was cut
-// off, only a whole ranking at its end is one: more could have followed.
-func readText(opening, text string, n, first int, cut bool) Reading {
+// readText reads an answer in free text, which goes on in opening, and of which shown
+// may be quoted. Where it was cut off, only a whole ranking at its end is one: more
+// could have followed.
+func readText(opening, text, shown string, n, first int, cut bool) Reading {
 	ranking, closed := parse(opening+text, n, first)
 	if cut && !closed {
-		return Reading{Mass: 1, Text: text, Truncated: true,
-			Err: errors.New("want a whole ranking, got " + abridged(text) + ", cut off: --max-tokens leaves more room")}
+		return Reading{Mass: 1, Text: shown, Truncated: true,
+			Err: errors.New("want a whole ranking, got " + abridged(shown) + ", cut off: --max-tokens leaves more room")}
 	}
-	return Reading{Ranking: ranking, Mass: 1, Text: text}
+	return Reading{Ranking: ranking, Mass: 1, Text: shown}
 }
 
 // text is what was written, up to a stop string.
@@ -214,8 +215,8 @@ func (r *Remote) read(list List, reply openai.Reply) Reading {
 	if reply.Err != nil { // it said nothing that could be repaired
 		return Reading{Err: reply.Err, Mass: 1}
 	}
-	// What is quoted may be cut within the key, which would then not be found.
-	out := readText("", r.Client.Hide(reply.Text), list.N, r.First, reply.Truncated())
+	// What is quoted is without the key before it is cut short, perhaps within the key.
+	out := readText("", reply.Text, r.Client.Hide(reply.Text), list.N, r.First, reply.Truncated())
 	out.Full = reply.CompletionTokens
 	if !out.Truncated && strings.TrimSpace(reply.Text) == "" && reply.Finish != "" {
 		out.Err = errors.New("want an answer, got none: " + reply.Finish)
