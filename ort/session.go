@@ -87,7 +87,7 @@ func (s *session) rewrite(form graph.Form) error {
 // checkCausal refuses a graph that is not that of a causal language model.
 func checkCausal(path string, c *graph.Convention, opts Options) error {
 	found, err := graph.Examine(path, c)
-	if err == nil && found.NotCausal != nil && !opts.AllowLeak {
+	if err == nil && found.NotCausal.Refuses(opts.AllowLeak) {
 		err = found.NotCausal
 	}
 	return err

@@ -63,7 +63,7 @@ func (t *teacher) readGraph() (*graph.Model, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", t.files.Model, err)
 	}
-	if t.found.NotCausal != nil && !t.flags.allowLeak {
+	if t.found.NotCausal.Refuses(t.flags.allowLeak) {
 		return nil, leakHint(fmt.Errorf("%s: %w", t.files.Model, t.found.NotCausal))
 	}
 	if vocab := convention.Logits.Dims[2]; vocab > 0 {

@@ -43,9 +43,9 @@ func extendGraph(path string, extra ...[]byte) error {
 	return os.WriteFile(path, out, 0o644)
 }
 
-// probabilities FILE
+// probabilities FILE OPERATOR
 //
-// puts a LogSoftmax after the logits of a tiny model.onnx.
+// puts a Softmax or LogSoftmax after the logits of a tiny model.onnx.
 func endInProbabilities(ts *testscript.TestScript, _ bool, args []string) {
 	editFile(ts, false, []string{args[0], "logits", "scores"})
 	const floatType, words = 1, 512
@@ -55,6 +55,6 @@ func endInProbabilities(ts *testscript.TestScript, _ bool, args []string) {
 	}
 	shape = append(shape, protoMessage(1, protoNumber(1, words))...)
 	ts.Check(extendGraph(ts.MkAbs(args[0]),
-		protoMessage(1, protoText(1, "scores"), protoText(2, "logits"), protoText(4, "LogSoftmax")),
+		protoMessage(1, protoText(1, "scores"), protoText(2, "logits"), protoText(4, args[1])),
 		protoMessage(12, protoText(1, "logits"), protoMessage(2, protoMessage(1, protoNumber(1, floatType), protoMessage(2, shape))))))
 }

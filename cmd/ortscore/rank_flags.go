@@ -12,8 +12,8 @@ var (
 	remoteFlags = []string{"base-url", "model", "api-key-file", "extra-body", "parallel", "retries", "deadline"}
 )
 
-// checkUsed refuses an argument that the teacher would not use: whoever gives
-// it believes in it.
+// checkUsed refuses an argument that the teacher would not use: it would change
+// nothing, without a word.
 func (f *rankFlags) checkUsed() error {
 	refused, kind := remoteFlags, "a model of your own"
 	switch f.modelType {

@@ -149,6 +149,9 @@ func leakHint(err error) error {
 	if !errors.As(err, &static) && !errors.As(err, &tried) {
 		return err
 	}
+	if static != nil && static.Probabilities {
+		return withHint(err, "export the model without what makes probabilities of its logits")
+	}
 	return withHint(err, "take a causal language model; --allow-leak runs this one all the same")
 }
 

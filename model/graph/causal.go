@@ -7,9 +7,19 @@ import (
 )
 
 // NotCausalError says that a graph is not that of a causal language model.
-type NotCausalError struct{ Reason string }
+type NotCausalError struct {
+	Reason string
+	// Probabilities says that the graph gives these where logits are wanted, so that no
+	// score of it means anything. Of their logarithms the log-softmax is themselves.
+	Probabilities bool
+}
 
 func (e *NotCausalError) Error() string { return e.Reason }
+
+// Refuses reports whether a graph is refused, where one that leaks may be allowed.
+func (e *NotCausalError) Refuses(allowed bool) bool {
+	return e != nil && (e.Probabilities || !allowed)
+}
 
 // encoderPattern is the names of what an encoder gives to a decoder.
 var encoderPattern = regexp.MustCompile(`(?i)(^|[._/])(encoder|cross)([._/]|$)`)
@@ -52,9 +62,10 @@ func examine(data []byte, c *Convention) (*Findings, error) {
 	}
 	f := &Findings{MostTokens: int(s.mostTokens(c))}
 	if op := s.normalizes(c.Logits.Name); op != "" {
-		f.NotCausal = &NotCausalError{fmt.Sprintf("output %s: want logits, got probabilities: the graph ends in %s", c.Logits.Name, op)}
+		logarithms := op == "LogSoftmax" || strings.HasPrefix(op, "Sub ")
+		f.NotCausal = &NotCausalError{fmt.Sprintf("output %s: want logits, got probabilities: the graph ends in %s", c.Logits.Name, op), !logarithms}
 	} else if s.looksAhead() {
-		f.NotCausal = &NotCausalError{"want attention to earlier tokens, got GroupQueryAttention with causal 0, which sees later ones"}
+		f.NotCausal = &NotCausalError{Reason: "want attention to earlier tokens, got GroupQueryAttention with causal 0, which sees later ones"}
 	}
 	return f, nil
 }
