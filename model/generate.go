@@ -107,8 +107,8 @@ func (g *Generator) generate(ctx context.Context, prompts []Prompt, class class,
 	runs := make([]*generation, len(g.Decoders))
 	for k, d := range g.Decoders {
 		runs[k] = &generation{Generator: g, decoder: d, traits: d.Traits(), limits: g.Limits, cacheTokens: g.CacheTokens, out: out}
-		if class.crosses {
-			runs[k].traits.MaxRows = 1
+		if class.crosses { // each in a cache of its own: the one before may have passed the break
+			runs[k].traits.MaxRows, runs[k].traits.Refill = 1, false
 		}
 	}
 	for k, i := range class.prompts {

@@ -24,7 +24,8 @@ func (s Span) Len() int { return s.To - s.From }
 
 // Batch is a block of B rows, padded on the right to the T tokens of the longest. A
 // row is a sequence or, where Parents says so, several. Under a causal mask a pad on
-// the right touches no real token, so a row's logits do not depend on its neighbours.
+// the right touches no real token, so a row's logits do not depend on its neighbours,
+// but for what Mixing tells.
 type Batch struct {
 	Rows     int     // B
 	Width    int     // T

@@ -46,6 +46,7 @@ func TestScoresOfASequenceAlone(t *testing.T) {
 		"quantized":         {model.Mixing{Alone: true}, "DynamicQuantizeLinear): sequences run one at a time"},
 		"longrope":          {mixing: model.Mixing{Breaks: []int{39, 40, 41}}},
 		"longrope-explicit": {mixing: model.Mixing{Breaks: []int{39, 40, 41}}},
+		"half":              {},
 		"padding":           {model.Mixing{EqualLengths: true}, "the sequences of a batch are of one length"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -57,7 +58,11 @@ func TestScoresOfASequenceAlone(t *testing.T) {
 				require.Equal(t, want.mixing, lm.Scorer().Mixing())
 				for _, limits := range []model.Limits{{Tokens: 200}, {Tokens: 1 << 20}, {Tokens: 1 << 20, Rows: 3}} {
 					d := maxDiff(t, alone, score(t, lm, limits, seqs))
-					require.LessOrEqual(t, d, 1e-5, "%s %+v", g, limits)
+					limit := 1e-5
+					if name == "half" {
+						limit = 2e-2
+					}
+					require.LessOrEqual(t, d, limit, "%s %+v", g, limits)
 				}
 				if want.note != "" {
 					require.Contains(t, lm.Info().Notes[0], want.note)
@@ -155,17 +160,17 @@ func TestTrialFindsWhatTheGraphHides(t *testing.T) {
 func TestTrialLengths(t *testing.T) {
 	s := &session{info: Info{Graph: &graph.Model{}}}
 	require.Equal(t, trialLengths{12, 24, 30}, s.trialLengths())
-	_, ok := s.fartherLengths(s.trialLengths(), 0)
+	_, ok := s.longLengths(s.trialLengths(), 0)
 	require.False(t, ok, "nothing to reach")
 
 	s.opts.Windows = []int{64}
-	l, ok := s.fartherLengths(s.trialLengths(), 0)
+	l, ok := s.longLengths(s.trialLengths(), 0)
 	require.True(t, ok)
 	require.Equal(t, trialLengths{36, 72, 90}, l)
-	_, ok = s.fartherLengths(s.trialLengths(), trialTime)
+	_, ok = s.longLengths(s.trialLengths(), trialTime)
 	require.False(t, ok, "too slow")
 	s.opts.Context = 70
-	_, ok = s.fartherLengths(s.trialLengths(), 0)
+	_, ok = s.longLengths(s.trialLengths(), 0)
 	require.False(t, ok, "beyond the context")
 	s.opts.Context = 20
 	require.Equal(t, trialLengths{2, 5, 7}, s.trialLengths())
@@ -173,7 +178,7 @@ func TestTrialLengths(t *testing.T) {
 	s = &session{info: Info{Graph: &graph.Model{Batchwide: graph.Batchwide{Breaks: []int{39, 40, 41}}}}}
 	l = s.trialLengths()
 	require.Equal(t, trialLengths{12, 24, 30}, l)
-	l, ok = s.fartherLengths(l, 0)
+	l, ok = s.longLengths(l, 0)
 	require.True(t, ok)
 	require.Equal(t, trialLengths{42, 49, 61}, l)
 	s.info.Graph.Batchwide.Breaks = []int{19, 20, 21}

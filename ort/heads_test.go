@@ -18,7 +18,7 @@ import (
 func openHead(t *testing.T, name string, g Graph) *LM {
 	t.Helper()
 	needLibrary(t)
-	lm, err := Open(context.Background(), headFile(name), Options{Graph: g, Threads: 1})
+	lm, err := Open(context.Background(), headFile(name), Options{Graph: g, Threads: 1, AllowLeak: true})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, lm.Close()) })
 	return lm

@@ -256,8 +256,8 @@ func (lm *LM) probe(ctx context.Context) error {
 	if err := lm.tryMixing(ctx, lengths); err != nil {
 		return err
 	}
-	if farther, ok := lm.fartherLengths(lengths, time.Since(start)); ok {
-		if err := lm.tryMixing(ctx, farther); err != nil {
+	if longer, ok := lm.longLengths(lengths, time.Since(start)); ok {
+		if err := lm.tryMixing(ctx, longer); err != nil {
 			return err
 		}
 	}

@@ -34,8 +34,11 @@ type Trial struct {
 const (
 	// trialTokens is the length of the middle one of the sequences that are tried.
 	trialTokens = 24
-	// trialTime is how long the forwards beyond a window or a break may take.
+	// trialTime is how long the forwards beyond a window or a break may take, and
+	// trialMost the tokens of their longest sequence, whose attention takes memory by
+	// their square.
 	trialTime = 2 * time.Second
+	trialMost = 2048
 	// trialBatches is about how many times its longest sequence a trial reads.
 	trialBatches = 5
 	// trialMargin is how far a trial goes beyond what it is to reach.
@@ -71,10 +74,10 @@ func (s *session) fit(middle int) int {
 	return max(4, middle)
 }
 
-// fartherLengths chooses lengths that pass the windows and breaks that the graph and
+// longLengths chooses lengths that pass the windows and breaks that the graph and
 // the configuration tell, as far as trialTime allows: a trial of so many tokens took
 // so long. It reports false where there is nothing farther to reach.
-func (s *session) fartherLengths(tried trialLengths, took time.Duration) (trialLengths, bool) {
+func (s *session) longLengths(tried trialLengths, took time.Duration) (trialLengths, bool) {
 	known := slices.Concat(s.info.Graph.Batchwide.Windows, s.info.Graph.Batchwide.Breaks, s.opts.Windows)
 	slices.Sort(known)
 	token := took / time.Duration(trialBatches*tried.long)
@@ -85,7 +88,7 @@ func (s *session) fartherLengths(tried trialLengths, took time.Duration) (trialL
 		}
 		crosses := model.Mixing{Breaks: s.info.Graph.Batchwide.Breaks}.Crosses(l.short, l.long+trialMargin)
 		beyond := s.opts.Context > 0 && l.long+trialMargin > s.opts.Context
-		if n <= tried.short || crosses || beyond || time.Duration(trialBatches*l.long)*token > trialTime {
+		if n <= tried.short || crosses || beyond || l.long > trialMost || time.Duration(trialBatches*l.long)*token > trialTime {
 			continue
 		}
 		return l, true
@@ -96,7 +99,7 @@ func (s *session) fartherLengths(tried trialLengths, took time.Duration) (trialL
 // trialText makes a text of n tokens, which is another for another start.
 func (s *session) trialText(n, start int) []int32 {
 	words := min(s.info.Vocab, 997)
-	if rows := s.info.Graph.Batchwide.Rows; rows > 0 {
+	if rows := s.info.Graph.Embeddings; rows > 0 {
 		words = min(words, rows)
 	}
 	tokens := make([]int32, n)
@@ -107,14 +110,15 @@ func (s *session) trialText(n, start int) []int32 {
 }
 
 // changeLimit is the change in logits that rounding may make, in parts of how far they
-// spread: those of a small or an untrained model lie close together. Where activations
-// are rounded to integers, the last bits of a sum become whole steps.
+// spread: those of a small or an untrained model lie close together. With numbers of 16
+// bits, or activations rounded to integers, the last bits of a sum become whole steps:
+// SmolLM2 in fp16 with logits of fp32 shows 2e-3 of its spread.
 func (s *session) changeLimit(values []float32) float64 {
 	part := 0.03
-	switch {
-	case s.info.Graph.Batchwide.Rounds:
+	switch whole := s.info.Graph.Batchwide; {
+	case whole.Rounds:
 		part = 0.3
-	case s.out.typ == graph.Float32:
+	case s.out.typ == graph.Float32 && !whole.Half:
 		part = float32Part
 	}
 	return max(1e-6, part*spread(values))
@@ -150,22 +154,24 @@ func (e *NotCausalError) Error() string {
 func (lm *LM) tryMixing(ctx context.Context, l trialLengths) error {
 	middle, long := lm.trialText(l.middle, 0), lm.trialText(l.long, 5)
 	short, other := middle[:l.short], long[:l.middle]
-	middleAt, shortAt := l.glancesAt()
+	middleAt, shortAt := l.positionsAt()
 	t := &lm.info.Trial
 	t.Tokens = l.long
-	alone, err := lm.lookAlone(ctx, middle, middleAt)
+	alone, err := lm.runAlone(ctx, middle, middleAt)
 	if err != nil {
 		return err
 	}
-	shortAlone, err := lm.lookAlone(ctx, short, shortAt)
+	shortAlone, err := lm.runAlone(ctx, short, shortAt)
 	if err != nil {
 		return err
 	}
-	if t.Later, err = alone.change(shortAlone); err != nil {
+	later, err := alone.change(shortAlone)
+	if err != nil {
 		return err
 	}
+	t.Later = max(t.Later, later)
 	if lm.mixing.Alone {
-		equal, err := lm.look(ctx, [][]int32{other, middle}, [][]int{nil, middleAt})
+		equal, err := lm.runBatch(ctx, [][]int32{other, middle}, [][]int{nil, middleAt})
 		if err != nil {
 			return err
 		}
@@ -176,15 +182,17 @@ func (lm *LM) tryMixing(ctx context.Context, l trialLengths) error {
 			return err
 		}
 	}
-	together, err := lm.look(ctx, [][]int32{long, middle, short}, [][]int{nil, middleAt, shortAt})
-	if err != nil {
-		return err
+	if !lm.mixing.EqualLengths {
+		together, err := lm.runBatch(ctx, [][]int32{long, middle, short}, [][]int{nil, middleAt, shortAt})
+		if err != nil {
+			return err
+		}
+		t.Beside = max(t.Beside, alone.changeOrInf(together[1]), shortAlone.changeOrInf(together[2]))
+		if t.Beside <= lm.changeLimit(alone.values) {
+			return nil
+		}
 	}
-	t.Beside = max(t.Beside, alone.changeOrInf(together[1]), shortAlone.changeOrInf(together[2]))
-	if t.Beside <= lm.changeLimit(alone.values) || lm.mixing.EqualLengths {
-		return nil
-	}
-	equal, err := lm.look(ctx, [][]int32{other, middle}, [][]int{nil, middleAt})
+	equal, err := lm.runBatch(ctx, [][]int32{other, middle}, [][]int{nil, middleAt})
 	if err == nil {
 		lm.keepApart(alone, equal[1])
 	}
@@ -193,15 +201,18 @@ func (lm *LM) tryMixing(ctx context.Context, l trialLengths) error {
 
 // keepApart settles whether sequences of one length may share a batch where others
 // may not.
-func (lm *LM) keepApart(alone, equal *glance) {
+func (lm *LM) keepApart(alone, equal *outputs) {
 	t := &lm.info.Trial
-	t.Equal = alone.changeOrInf(equal)
+	t.Equal = max(t.Equal, alone.changeOrInf(equal))
 	how := "the sequences of a batch are of one length, which is slower"
-	if lm.mixing.EqualLengths = true; t.Equal > lm.changeLimit(alone.values) {
+	if t.Equal > lm.changeLimit(alone.values) {
 		lm.mixing.Alone = true
 		how = "sequences run one at a time, which is slow"
+	} else if lm.mixing.EqualLengths { // as settled before
+		return
 	}
-	lm.info.Notes = append(lm.info.Notes, fmt.Sprintf("other sequences in its batch change a sequence's logits by %.3g: %s", t.Beside, how))
+	lm.mixing.EqualLengths = true
+	lm.info.Notes = append(lm.info.Notes, fmt.Sprintf("other sequences in its batch change a sequence's logits by %.3g: %s", max(t.Beside, t.Equal), how))
 }
 
 // quantizedLater bounds the change that later tokens make by that which neighbours
@@ -211,9 +222,9 @@ const quantizedLater = 3
 
 // judgeQuantized tells a causal graph that quantizes the batch as a whole from one that
 // looks ahead.
-func (lm *LM) judgeQuantized(alone, short, equal *glance) error {
+func (lm *LM) judgeQuantized(alone, short, equal *outputs) error {
 	t := &lm.info.Trial
-	t.Equal = alone.changeOrInf(equal)
+	t.Equal = max(t.Equal, alone.changeOrInf(equal))
 	later, neighbours := alone.typicalChange(short), alone.typicalChange(equal)
 	if t.Later > float32Part*spread(alone.values) && later > quantizedLater*neighbours {
 		return lm.leaks()
@@ -233,24 +244,24 @@ func (lm *LM) leaks() error {
 	return nil
 }
 
-// glance is what a graph gives at some positions of a sequence.
-type glance struct {
+// outputs is what a graph gives at some positions of a sequence.
+type outputs struct {
 	at     []int     // positions, in rising order
 	values []float32 // as many for each position
 }
 
-// glancesAt are the positions that a trial looks at, of the middle sequence and of the
+// positionsAt are the positions that a trial looks at, of the middle sequence and of the
 // short one that it begins with.
-func (l trialLengths) glancesAt() (middle, short []int) {
+func (l trialLengths) positionsAt() (middle, short []int) {
 	at := []int{0, 1, l.short - 1, l.middle - 1}
 	slices.Sort(at)
 	middle = slices.Compact(at)
 	return middle, middle[:len(middle)-1]
 }
 
-// look runs sequences in one batch and returns what the graph gives at positions of
+// runBatch runs sequences in one batch and returns what the graph gives at positions of
 // each.
-func (lm *LM) look(ctx context.Context, seqs [][]int32, positions [][]int) ([]*glance, error) {
+func (lm *LM) runBatch(ctx context.Context, seqs [][]int32, positions [][]int) ([]*outputs, error) {
 	b := &model.Batch{Rows: len(seqs)}
 	for _, ids := range seqs {
 		b.Lens, b.Width = append(b.Lens, len(ids)), max(b.Width, len(ids))
@@ -269,21 +280,21 @@ func (lm *LM) look(ctx context.Context, seqs [][]int32, positions [][]int) ([]*g
 	if err != nil {
 		return nil, fmt.Errorf("a first forward failed: %w", err)
 	}
-	glances := make([]*glance, len(seqs))
+	rows := make([]*outputs, len(seqs))
 	n := len(values) / len(at)
 	for r, p := range positions {
-		glances[r] = &glance{p, values[:n*len(p)]}
+		rows[r] = &outputs{p, values[:n*len(p)]}
 		values = values[n*len(p):]
 	}
-	return glances, nil
+	return rows, nil
 }
 
-func (lm *LM) lookAlone(ctx context.Context, ids []int32, positions []int) (*glance, error) {
-	glances, err := lm.look(ctx, [][]int32{ids}, [][]int{positions})
+func (lm *LM) runAlone(ctx context.Context, ids []int32, positions []int) (*outputs, error) {
+	rows, err := lm.runBatch(ctx, [][]int32{ids}, [][]int{positions})
 	if err != nil {
 		return nil, err
 	}
-	return glances[0], nil
+	return rows[0], nil
 }
 
 // valuesAt returns what the graph gives at places of a batch: logits, or the
@@ -311,7 +322,7 @@ func (lm *LM) valuesAt(ctx context.Context, b *model.Batch, at []place) (values 
 }
 
 // common calls f with the values of each position that both looked at.
-func (g *glance) common(other *glance, f func(a, b []float32)) {
+func (g *outputs) common(other *outputs, f func(a, b []float32)) {
 	n := len(g.values) / len(g.at)
 	for i, t := range g.at {
 		if k, ok := slices.BinarySearch(other.at, t); ok {
@@ -320,9 +331,9 @@ func (g *glance) common(other *glance, f func(a, b []float32)) {
 	}
 }
 
-// change is the largest between two glances at one sequence, or at one and its
+// change is the largest between the outputs of one sequence, or of one and its
 // beginning.
-func (g *glance) change(other *glance) (largest float64, err error) {
+func (g *outputs) change(other *outputs) (largest float64, err error) {
 	g.common(other, func(a, b []float32) {
 		d, bad := largestChange(a, b)
 		if bad != nil && err == nil {
@@ -333,8 +344,8 @@ func (g *glance) change(other *glance) (largest float64, err error) {
 	return largest, err
 }
 
-// changeOrInf is change, or +Inf where the other glance is not finite.
-func (g *glance) changeOrInf(other *glance) float64 {
+// changeOrInf is change, or +Inf where the other's are not finite.
+func (g *outputs) changeOrInf(other *outputs) float64 {
 	d, err := g.change(other)
 	if err != nil {
 		return math.Inf(1)
@@ -343,7 +354,7 @@ func (g *glance) changeOrInf(other *glance) float64 {
 }
 
 // typicalChange is the root of the mean square.
-func (g *glance) typicalChange(other *glance) float64 {
+func (g *outputs) typicalChange(other *outputs) float64 {
 	var sum float64
 	n := 0
 	g.common(other, func(a, b []float32) {

@@ -1,8 +1,8 @@
 """The tiny model where a sequence's numbers depend on more than itself: testdata/batchwide/.
 
 Windows and positions that are counted in columns, one scale of a quantization for the whole batch,
-factors chosen by the width of the mask, padding that counts, and tokens that see what follows them.
-tiny.py writes them with the other fixtures.
+factors chosen by the width of the mask, padding that counts, 16 bits behind logits of 32, and
+tokens that see what follows them. tiny.py writes them with the other fixtures.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ WINDOW = 8
 BREAK = 40  # tokens beyond which "longrope" turns by other angles
 
 
-def write(out: Path, explicit: Path, gqa: Path) -> None:
-    """Writes one file for each, made of the explicit graph or of GroupQueryAttention's."""
+def write(out: Path, explicit: Path, gqa: Path, fp16: Path) -> None:
+    """Writes one file for each, made of the graph with the attention or the type it needs."""
     out.mkdir(parents=True, exist_ok=True)
     for name, source, changes in (
             ("window", explicit, (window,)),
@@ -27,6 +27,7 @@ def write(out: Path, explicit: Path, gqa: Path) -> None:
             ("longrope", gqa, (longrope,)),
             ("longrope-explicit", explicit, (longrope,)),
             ("padding", explicit, (padding,)),
+            ("half", fp16, (half,)),
             ("ahead", explicit, (ahead,)),
             ("ahead-quantized", explicit, (ahead, quantized))):
         model = onnx.load(source / "model.onnx")
@@ -145,6 +146,18 @@ def padding(graph: onnx.GraphProto) -> None:
     share = before(graph, scale, "Cast", "attention_mask", to=TensorProto.FLOAT)
     share = before(graph, scale, "ReduceMean", share, keepdims=0)
     scale.input[1] = before(graph, scale, "Mul", share, scale.input[1])
+
+
+def half(graph: onnx.GraphProto) -> None:
+    """Numbers of 16 bits inside, logits of 32, as converters that keep a graph's inputs give."""
+    logits = next(o for o in graph.output if o.name == "logits")
+    for n in graph.node:
+        for i, name in enumerate(n.output):
+            if name == "logits":
+                n.output[i] = "batchwide_logits"
+    graph.node.append(helper.make_node("Cast", ["batchwide_logits"], ["logits"],
+                                       name="batchwide_cast", to=TensorProto.FLOAT))
+    logits.type.tensor_type.elem_type = TensorProto.FLOAT
 
 
 def ahead(graph: onnx.GraphProto) -> None:

@@ -113,7 +113,8 @@ def write_fixtures(out: Path) -> None:
         edit(write("tiny-badcache-explicit", attention="explicit"), exchange_keys)
     heads.write(out / "heads")
     attentions.write(out / "attentions", out / "tiny-gqa")
-    batchwide.write(out / "batchwide", out / "tiny-explicit", out / "tiny-gqa")
+    batchwide.write(out / "batchwide", *(out / name for name in (
+        "tiny-explicit", "tiny-gqa", "tiny-gqa-fp16")))
     base = json.loads(byte_level_tokenizer())
     write_text(out / "tokenizers/bos-eos/tokenizer.json", dump_json(
         base | {"post_processor": bos_eos_template(("<|bos|>", 0), ("<|eos|>", 1))}))

@@ -1,9 +1,12 @@
 package graph
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -11,23 +14,26 @@ import (
 // What a batch shares is read off the graphs that have it, and off no other.
 func TestBatchwide(t *testing.T) {
 	for path, want := range map[string]Batchwide{
-		"batchwide/window":            {Windows: []int{8}, Rows: 512},
-		"batchwide/columns":           {Windows: []int{8}, Rows: 512},
-		"batchwide/quantized":         {Quantizer: "DynamicQuantizeLinear", Rounds: true, Rows: 512},
-		"batchwide/longrope":          {Breaks: []int{39, 40, 41}, Rows: 512},
-		"batchwide/longrope-explicit": {Breaks: []int{39, 40, 41}, Rows: 512},
-		"batchwide/padding":           {Rows: 512},
-		"tiny-gqa/model":              {Rows: 512},
-		"tiny-explicit/model":         {Rows: 512},
-		"tiny-int8/model":             {Rounds: true, Rows: 512},
-		"heads/dynamic":               {Quantizer: "DynamicQuantizeLinear", Rounds: true, Rows: 24},
-		"heads/wide":                  {Rows: 24},
+		"batchwide/window":            {Windows: []int{8}},
+		"batchwide/columns":           {Windows: []int{8}},
+		"batchwide/quantized":         {Quantizer: "DynamicQuantizeLinear", Rounds: true},
+		"batchwide/longrope":          {Breaks: []int{39, 40, 41}},
+		"batchwide/longrope-explicit": {Breaks: []int{39, 40, 41}},
+		"batchwide/padding":           {},
+		"batchwide/half":              {Half: true},
+		"tiny-gqa-fp16/model":         {Half: true},
+		"tiny-gqa/model":              {},
+		"tiny-explicit/model":         {},
+		"tiny-int8/model":             {Rounds: true},
+		"heads/dynamic":               {Quantizer: "DynamicQuantizeLinear", Rounds: true},
+		"heads/wide":                  {},
 	} {
 		data, err := os.ReadFile(filepath.Join("..", "..", "testdata", path+".onnx"))
 		require.NoError(t, err)
 		m, err := Parse(data)
 		require.NoError(t, err)
 		require.Equal(t, want, m.Batchwide, path)
+		require.Equal(t, map[bool]int{true: 24, false: 512}[strings.HasPrefix(path, "heads/")], m.Embeddings, path)
 	}
 }
 
@@ -69,6 +75,7 @@ func TestComparisons(t *testing.T) {
 		"each position": {[][]byte{whole, operatorNode("Greater", []string{"positions", "limit"}, "b")}, Batchwide{}},
 		"each column": {append(sized, whole, operatorNode("Range", []string{"zero", "size", "one"}, "columns"),
 			operatorNode("Greater", []string{"columns", "limit"}, "b")), Batchwide{}},
+		"whether there is a past": {append(sized, limit(Int64, packed(7, 1)), operatorNode("Greater", []string{"size", "limit"}, "b")), Batchwide{}},
 		"a window": {[][]byte{whole, operatorNode("Sub", []string{"queries", "limit"}, "first"),
 			operatorNode("Greater", []string{"keys", "first"}, "b")}, Batchwide{Windows: []int{64}}},
 		"a window below 0": {[][]byte{limit(Int64, packed(7, -64)), operatorNode("Add", []string{"queries", "limit"}, "first"),
@@ -79,4 +86,19 @@ func TestComparisons(t *testing.T) {
 		require.NoError(t, err, name)
 		require.Equal(t, c.want, m.Batchwide, name)
 	}
+}
+
+// What many comparisons are made of is looked through once.
+func TestComparisonsOfOneSize(t *testing.T) {
+	const many = 8000
+	nodes := [][]byte{initializer(msg(number(2, int64(Int64)), str(8, "limit"), packed(7, 64))), operatorNode("Shape", []string{"mask"}, "n0")}
+	for i := range many {
+		name := fmt.Sprint("n", i)
+		nodes = append(nodes, operatorNode("Add", []string{name, name}, fmt.Sprint("n", i+1)), operatorNode("Greater", []string{fmt.Sprint("n", i+1), "limit"}, fmt.Sprint("b", i)))
+	}
+	start := time.Now()
+	m, err := Parse(onnxModel(append(nodes, logits())...))
+	require.NoError(t, err)
+	require.Equal(t, []int{63, 64, 65}, m.Batchwide.Breaks)
+	require.Less(t, time.Since(start), 5*time.Second)
 }

@@ -15,6 +15,7 @@ type body struct {
 	producer map[string]*operator
 	uses     map[string]int     // nodes that read a tensor, those of subgraphs too, and outputs
 	weights  map[string][]int64 // initializers, with their dimensions
+	small    map[string][]byte  // those of a few numbers, as TensorProtos
 	names    map[string]bool
 	inputs   map[string]bool // of the graph
 }
@@ -32,7 +33,7 @@ type operator struct {
 // a cache of the sequence's length, as fullCache makes it.
 func readBody(b []byte) (*body, error) {
 	g := &body{nodes: map[int]*operator{}, producer: map[string]*operator{}, uses: map[string]int{},
-		weights: map[string][]int64{}, names: map[string]bool{}, inputs: map[string]bool{}}
+		weights: map[string][]int64{}, small: map[string][]byte{}, names: map[string]bool{}, inputs: map[string]bool{}}
 	for len(b) > 0 {
 		f, rest, err := nextField(b)
 		if err != nil {
@@ -67,6 +68,9 @@ func (g *body) add(f field) error {
 	case 5: // initializer
 		name, dims, err := weight(f.bytes)
 		g.weights[name], g.names[name] = dims, true
+		if len(f.bytes) <= maxSmall {
+			g.small[name] = f.bytes
+		}
 		return err
 	case 11, 12, 13: // input, output, value_info
 		name, err := nameOf(f.bytes)
@@ -80,6 +84,22 @@ func (g *body) add(f field) error {
 		return err
 	}
 	return nil
+}
+
+// maxSmall bounds the bytes of a TensorProto that may hold a single number, its name
+// among them.
+const maxSmall = maxName + 256
+
+// embeddings returns the rows of the smallest table that an input is looked up in, 0
+// where there is none.
+func (g *body) embeddings() (rows int) {
+	for _, n := range g.nodes {
+		table := g.weights[n.input(0)]
+		if n.op == "Gather" && g.inputs[n.input(1)] && len(table) == 2 && (rows == 0 || int(table[0]) < rows) {
+			rows = int(table[0])
+		}
+	}
+	return rows
 }
 
 // count notes the tensors that a node names and reads, and those of the nodes in

@@ -24,6 +24,9 @@ type Model struct {
 	// bf16, int8, int4 ... and "" where none is found. A head in fp32 does not make int8 layers fp32.
 	Precision string
 	Batchwide Batchwide
+	// Embeddings are the rows of the smallest table that an input of integers is looked
+	// up in, 0 where none is found: larger ids may fail.
+	Embeddings int
 	// WindowCache says that attention keeps caches of its window's size, for which
 	// FullCache is.
 	WindowCache bool

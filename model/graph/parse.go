@@ -124,8 +124,10 @@ func Parse(data []byte) (*Model, error) {
 		p.model.External = append(p.model.External, External{loc, p.external[loc]})
 	}
 	if g, err := readBody(graph); err == nil { // else the trial at start must tell
-		p.model.Batchwide = g.batchwide(p.model.Ops)
+		p.model.Batchwide = (&scope{body: g}).batchwide(p.model.Ops)
+		p.model.Embeddings = g.embeddings()
 	}
+	p.model.Batchwide.Half = p.model.Batchwide.Half || p.weights.half()
 	return &p.model, nil
 }
 

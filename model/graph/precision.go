@@ -92,6 +92,16 @@ func (p *precisions) narrowest() string {
 	return slices.MinFunc(p.found, func(a, b stored) int { return cmp.Compare(a.bits, b.bits) }).name
 }
 
+// half reports whether a weight or a constant has 16 bits.
+func (p *precisions) half() bool {
+	for _, typ := range p.types {
+		if typ == Float16 || typ == BFloat16 {
+			return true
+		}
+	}
+	return false
+}
+
 // constantType returns the element type of what a Constant node holds, 0 where it
 // is no tensor.
 func constantType(n *operator) (typ ElemType) {

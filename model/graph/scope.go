@@ -2,6 +2,7 @@ package graph
 
 import (
 	"encoding/binary"
+	"math"
 
 	"google.golang.org/protobuf/encoding/protowire"
 )
@@ -107,7 +108,7 @@ func (s *scope) scalar(name string) (v int64, ok bool) {
 				return 0, false
 			}
 			return values[0], true
-		case n.op != "Cast" && n.op != "Identity" && n.op != "Unsqueeze" && n.op != "Squeeze" && n.op != "Reshape":
+		case n.op != "Cast" && n.op != "Identity" && n.op != "Unsqueeze" && n.op != "Squeeze" && n.op != "Reshape" && n.op != "Expand":
 			return 0, false
 		}
 		name, s = n.input(0), in
@@ -117,19 +118,11 @@ func (s *scope) scalar(name string) (v int64, ok bool) {
 
 // initial returns the one integer of an initializer.
 func (g *body) initial(name string) (v int64, ok bool) {
-	for _, f := range g.fields {
-		if f.num != 5 {
-			continue
-		}
-		if found, _, err := weight(f.bytes); err == nil && found == name {
-			values := integersOf(f.bytes)
-			if len(values) != 1 {
-				return 0, false
-			}
-			return values[0], true
-		}
+	values := integersOf(g.small[name])
+	if len(values) != 1 {
+		return 0, false
 	}
-	return 0, false
+	return values[0], true
 }
 
 // constant returns the dimensions of what a Constant node gives and, where they are
@@ -152,8 +145,8 @@ func constant(n *operator) (dims, values []int64) {
 	return dims, values
 }
 
-// integersOf returns the integers of a TensorProto, at most maxRank, whose type is
-// int64 or int32.
+// integersOf returns the whole numbers of a TensorProto, at most maxRank, whose type
+// is int64, int32 or fp32; none where one is no whole number.
 func integersOf(t []byte) (values []int64) {
 	var typ ElemType
 	var raw []byte
@@ -163,23 +156,27 @@ func integersOf(t []byte) (values []int64) {
 			typ = ElemType(v)
 		case 5, 7: // int32_data, int64_data
 			values = append(values, varints(b, v)...)
-		case 9:
+		case 4, 9: // float_data, raw_data
 			raw = b
 		}
 		return nil
 	})
-	switch size := typ.Size(); {
-	case typ != Int64 && typ != Int32:
+	size := typ.Size()
+	if typ != Int64 && typ != Int32 && typ != Float32 || len(raw) > maxRank*size {
 		return nil
-	case len(raw) > maxRank*size:
-		return nil
-	default:
-		for ; len(raw) >= size; raw = raw[size:] {
-			if typ == Int64 {
-				values = append(values, int64(binary.LittleEndian.Uint64(raw)))
-			} else {
-				values = append(values, int64(int32(binary.LittleEndian.Uint32(raw))))
+	}
+	for ; len(raw) >= size; raw = raw[size:] {
+		switch typ {
+		case Int64:
+			values = append(values, int64(binary.LittleEndian.Uint64(raw)))
+		case Int32:
+			values = append(values, int64(int32(binary.LittleEndian.Uint32(raw))))
+		default:
+			f := float64(math.Float32frombits(binary.LittleEndian.Uint32(raw)))
+			if f != math.Trunc(f) || math.Abs(f) > 1<<31 {
+				return nil
 			}
+			values = append(values, int64(f))
 		}
 	}
 	return values
