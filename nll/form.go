@@ -32,15 +32,19 @@ var messages = func() map[Task]*Template {
 // encode makes the text of a row's fields and tokenises it.
 func (b *Builder) encode(task Task, f Fields) (text Text, enc model.Encoding, err error) {
 	tokenizer := b.Tokenizer
+	protect := func(data string) string { return data }
 	if b.Control != nil {
-		tokenizer = b.Control
-		f = Fields{b.Control.Protect(f.Passage), b.Control.Protect(f.Query), b.Control.Protect(f.Answer), b.Control.Protect(f.Context)}
+		tokenizer, protect = b.Control, b.Control.Protect
 	}
 	t := b.template(task)
 	if b.Conversation == nil {
-		text = t.Fill(f)
-	} else if text, err = b.Conversation(messages[task].Fill(f).Text, t.value(f, "answer")); err != nil {
-		return text, enc, err
+		text = t.Fill(Fields{protect(f.Passage), protect(f.Query), protect(f.Answer), protect(f.Context)})
+	} else {
+		// As a whole: two fields side by side may make up a special token.
+		message := protect(messages[task].Fill(f).Text)
+		if text, err = b.Conversation(message, protect(t.value(f, "answer"))); err != nil {
+			return text, enc, err
+		}
 	}
 	// A chat template writes BOS itself.
 	enc, err = tokenizer.Encode(text.Text, b.Conversation == nil)

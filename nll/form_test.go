@@ -24,9 +24,9 @@ func talk(message, answer string) (Text, error) {
 // What the user says is the task's text up to the answer.
 func TestBuildConversation(t *testing.T) {
 	for _, c := range []struct{ line, want, answer string }{
-		{`{"query": " q ", "answers": " a ", "pos": [" p "]}`, "user(Knowledge: P\n\nQuestion: Q)model(A", "A"},
-		{`{"task": "convsearch", "query": "q", "answers": "a", "pos": ["p"]}`, "user(Knowledge: P\n\nQuestion: Q)model(A", "A"},
-		{`{"query": "q", "answers": " a", "history": ["h "]}`, "user(H \nSpeaker 1: Q)model( A", " A"},
+		{`{"query": " q ", "answers": " a ", "pos": [" p "]}`, "user(KNOWLEDGE: P\n\nQUESTION: Q)model(A", "A"},
+		{`{"task": "convsearch", "query": "q", "answers": "a", "pos": ["p"]}`, "user(KNOWLEDGE: P\n\nQUESTION: Q)model(A", "A"},
+		{`{"query": "q", "answers": " a", "history": ["h "]}`, "user(H \nSPEAKER 1: Q)model( A", " A"},
 		{`{"task": "icl", "query": "q", "answers": "a\n", "pos": ["p"]}`, "user(P\nQ)model(A\n", "A\n"},
 		{`{"task": "lrlm", "query": "q", "answers": "a", "pos": ["p"], "context": "c"}`, "user(PCQ)model(A", "A"},
 	} {
@@ -42,12 +42,12 @@ func TestBuildConversation(t *testing.T) {
 func TestBuildConversationCutsThePassage(t *testing.T) {
 	b := builder()
 	b.Control, b.Conversation = control{}, talk
-	const rest = "user(Knowledge: \n\nQuestion: Q)model(AN ANSWER"
+	const rest = "user(KNOWLEDGE: \n\nQUESTION: Q)model(AN ANSWER"
 	for room := range 20 {
 		b.MaxLength = len(rest) + room
 		built, err := b.Build(example(t, `{"query": "q", "answers": "an answer", "pos": ["abcdefghijkl"]}`))
 		require.NoError(t, err)
-		want := strings.Replace(rest, "Knowledge: ", "Knowledge: "+"ABCDEFGHIJKL"[:min(room, 12)], 1)
+		want := strings.Replace(rest, "KNOWLEDGE: ", "KNOWLEDGE: "+"ABCDEFGHIJKL"[:min(room, 12)], 1)
 		require.Equal(t, [][2]string{{want, "AN ANSWER"}}, texts(built.Sequences))
 		require.Equal(t, room < 12, built.Cuts == 1)
 	}
