@@ -130,7 +130,7 @@ func TestGraphsThatLookAhead(t *testing.T) {
 
 			lm := openBatchwide(t, name, Options{Graph: g, AllowLeak: true})
 			require.Greater(t, lm.Info().Trial.Later, 0.1)
-			require.True(t, anyContains(lm.Info().Notes, "later tokens change the logits of earlier ones by"), "%q", lm.Info().Notes)
+			require.True(t, anyContains(lm.Info().Notes, "change the logits of earlier ones by"), "%q", lm.Info().Notes)
 		}
 	}
 }
@@ -139,19 +139,43 @@ func TestGraphsThatLookAhead(t *testing.T) {
 // they are others.
 func TestTrialFindsWhatTheGraphHides(t *testing.T) {
 	needLibrary(t)
-	for name, opts := range map[string]Options{"quantized": {}, "longrope-explicit": {Windows: []int{40}}} {
+	for name, opts := range map[string]Options{"quantized": {}, "longrope-explicit": {Windows: []int{40}}, "lengthwise": {Context: 512}} {
 		lm := &LM{}
 		require.NoError(t, lm.read(batchwideFile(name), opts))
 		lm.info.Graph.Batchwide = graph.Batchwide{}
 		err := lm.open(context.Background())
-		if name == "quantized" {
-			// Its scale over a sequence takes in later tokens.
-			var leak *NotCausalError
-			require.ErrorAs(t, err, &leak)
+		var leak *NotCausalError
+		require.ErrorAs(t, err, &leak, name)
+		if name != "quantized" {
+			_, err = OpenDecoder(t.Context(), batchwideFile("lengthwise"), Options{Context: 512})
+			require.ErrorAs(t, err, &leak, name)
+		}
+	}
+}
+
+// What the numbers show to be no logits is refused, whichever way the graph makes it.
+func TestCheckLogits(t *testing.T) {
+	var refused *graph.NotCausalError
+	for name, c := range map[string]struct {
+		values []float32
+		allow  bool
+		want   string
+	}{
+		"logits":                        {[]float32{1, -2, 0.5, 3, 0, 0}, false, ""},
+		"logits that may add up to one": {[]float32{0.5, 0.5, 0, -1, 2, 0}, false, ""},
+		"probabilities":                 {[]float32{0.5, 0.25, 0.25, 1, 0, 0}, true, "these are probabilities"},
+		"a sigmoid's":                   {[]float32{0.5, 0.9, 0.25, 1, 0, 0}, true, "these are probabilities"},
+		"logarithms":                    {[]float32{-0.693147, -1.386294, -1.386294, 0, -80, -80}, false, "logarithms of probabilities"},
+		"logarithms, allowed":           {[]float32{-0.693147, -1.386294, -1.386294, 0, -80, -80}, true, ""},
+		"logarithms, negated":           {[]float32{0.693147, 1.386294, 1.386294, 0, 80, 80}, true, "signs turned round"},
+	} {
+		err := checkLogits(c.values, 3, c.allow)
+		if c.want == "" {
+			require.NoError(t, err, name)
 			continue
 		}
-		var leak *NotCausalError
-		require.ErrorAs(t, err, &leak, "beyond the break, earlier tokens turn otherwise")
+		require.ErrorAs(t, err, &refused, name)
+		require.ErrorContains(t, err, c.want, name)
 	}
 }
 
@@ -169,6 +193,14 @@ func TestTrialLengths(t *testing.T) {
 	require.Equal(t, trialLengths{36, 72, 90}, l)
 	_, ok = s.longLengths(s.trialLengths(), trialTime)
 	require.False(t, ok, "too slow")
+	s.opts.Windows = nil
+	s.opts.Context = 512
+	l, ok = s.longLengths(s.trialLengths(), 0)
+	require.True(t, ok, "as far as without windows")
+	require.Equal(t, trialLengths{80, 160, 200}, l)
+	l, ok = s.longLengths(s.trialLengths(), trialTime)
+	require.False(t, ok, "too slow: %v", l)
+	s.opts.Windows = []int{64}
 	s.opts.Context = 70
 	_, ok = s.longLengths(s.trialLengths(), 0)
 	require.False(t, ok, "beyond the context")

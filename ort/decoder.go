@@ -243,21 +243,14 @@ func (d *cached) readAgain(ctx context.Context, row int, next [][]int32) (*model
 // extend has the rows from first on read new tokens.
 func (d *cached) extend(ctx context.Context, first int, tokens [][]int32) (*model.Next, error) {
 	f := d.forward(first, tokens)
-	past, present, err := d.cache.values(first, f)
-	defer destroy(past)
-	defer destroy(present)
-	if err != nil {
-		return nil, err
-	}
 	out := &model.Next{At: make([]int, len(tokens))}
-	width := 1
 	if d.rewritten == nil {
-		width = f.width
 		for i, p := range f.at {
 			out.At[i] = p.column
 		}
 	}
-	if out.Logits, err = d.logits(ctx, f, f.rows, width, past, present); err != nil {
+	var err error
+	if out.Logits, err = d.read(ctx, first, f); err != nil {
 		return nil, err
 	}
 	d.cache.add(first, f.width, tokens)
@@ -267,6 +260,22 @@ func (d *cached) extend(ctx context.Context, first int, tokens [][]int32) (*mode
 		}
 	}
 	return out, nil
+}
+
+// read runs a forward over the rows from first on. It gives logits at the forward's
+// places or, where the graph was not rewritten, at all of them.
+func (d *cached) read(ctx context.Context, first int, f *forward) (*model.Logits, error) {
+	past, present, err := d.cache.values(first, f)
+	defer destroy(past)
+	defer destroy(present)
+	if err != nil {
+		return nil, err
+	}
+	width := 1
+	if d.rewritten == nil {
+		width = f.width
+	}
+	return d.logits(ctx, f, f.rows, width, past, present)
 }
 
 // forward lays new tokens out after what the rows hold.

@@ -128,7 +128,8 @@ func rewrittenFirst[T any](ctx context.Context, opts Options, open func(rewritte
 			return none, err
 		}
 		var leak *NotCausalError
-		if errors.As(err, &leak) {
+		var refused *graph.NotCausalError
+		if errors.As(err, &leak) || errors.As(err, &refused) {
 			return none, err
 		}
 		notes = append(notes, "the graph gives the logits of every position, which is slower: "+err.Error())

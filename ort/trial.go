@@ -39,6 +39,8 @@ const (
 	// their square.
 	trialTime = 2 * time.Second
 	trialMost = 2048
+	// trialFar is the middle length where the graph and the configuration tell none.
+	trialFar = 160
 	// trialBatches is about how many times its longest sequence a trial reads.
 	trialBatches = 5
 	// trialMargin is how far a trial goes beyond what it is to reach.
@@ -75,25 +77,33 @@ func (s *session) fit(middle int) int {
 }
 
 // longLengths chooses lengths that pass the windows and breaks that the graph and
-// the configuration tell, as far as trialTime allows: a trial of so many tokens took
-// so long. It reports false where there is nothing farther to reach.
+// the configuration tell, else up to trialFar tokens, as far as trialTime allows: a
+// trial of so many tokens took so long. It reports false where that is no farther.
 func (s *session) longLengths(tried trialLengths, took time.Duration) (trialLengths, bool) {
-	known := slices.Concat(s.info.Graph.Batchwide.Windows, s.info.Graph.Batchwide.Breaks, s.opts.Windows)
+	breaks := s.info.Graph.Batchwide.Breaks
+	most := trialMost
+	if token := took / time.Duration(trialBatches*tried.long); token > 0 {
+		most = min(most, int(trialTime/token)/trialBatches)
+	}
+	if s.opts.Context > 0 {
+		most = min(most, s.opts.Context-trialMargin)
+	}
+	fits := func(l trialLengths) bool {
+		return l.long <= most && !model.Mixing{Breaks: breaks}.Crosses(l.short, l.long+trialMargin)
+	}
+	known := slices.Concat(s.info.Graph.Batchwide.Windows, breaks, s.opts.Windows)
 	slices.Sort(known)
-	token := took / time.Duration(trialBatches*tried.long)
 	for _, n := range slices.Backward(known) {
 		l := lengthsFrom(2, n+trialMargin)
-		if breaks := s.info.Graph.Batchwide.Breaks; slices.Contains(breaks, n) {
+		if slices.Contains(breaks, n) {
 			l = lengthsFrom(n+1, n+trialMargin)
 		}
-		crosses := model.Mixing{Breaks: s.info.Graph.Batchwide.Breaks}.Crosses(l.short, l.long+trialMargin)
-		beyond := s.opts.Context > 0 && l.long+trialMargin > s.opts.Context
-		if n <= tried.short || crosses || beyond || l.long > trialMost || time.Duration(trialBatches*l.long)*token > trialTime {
-			continue
+		if n > tried.short && fits(l) {
+			return l, true
 		}
-		return l, true
 	}
-	return trialLengths{}, false
+	l := lengthsFrom(2, min(trialFar, most*4/5))
+	return l, s.opts.Context > 0 && l.short > tried.long && fits(l)
 }
 
 // trialText makes a text of n tokens, which is another for another start.
@@ -142,11 +152,12 @@ func spread(values []float32) float64 {
 	return stat.StdDev(finite, nil)
 }
 
-// NotCausalError says that later tokens change what a graph gives for earlier ones.
+// NotCausalError says that later tokens change what a graph gives for earlier ones: an
+// answer would see itself.
 type NotCausalError struct{ Change float64 }
 
 func (e *NotCausalError) Error() string {
-	return fmt.Sprintf("want a causal decoder, got a graph in which later tokens change the logits of earlier ones by %.3g: the answer would see itself", e.Change)
+	return fmt.Sprintf("want a causal decoder, got a graph in which later tokens, or the length of the text, change the logits of earlier ones by %.3g", e.Change)
 }
 
 // tryMixing settles which sequences may share a batch: short, which is how middle
@@ -163,6 +174,9 @@ func (lm *LM) tryMixing(ctx context.Context, l trialLengths) error {
 	}
 	shortAlone, err := lm.runAlone(ctx, short, shortAt)
 	if err != nil {
+		return err
+	}
+	if err := lm.wantLogits(alone); err != nil {
 		return err
 	}
 	later, err := alone.change(shortAlone)
@@ -199,6 +213,40 @@ func (lm *LM) tryMixing(ctx context.Context, l trialLengths) error {
 	return err
 }
 
+// wantLogits refuses what the numbers at all words show to be no logits.
+func (lm *LM) wantLogits(o *outputs) error {
+	if n := lm.info.Vocab; len(o.values) == n*len(o.at) {
+		return checkLogits(o.values, n, lm.opts.AllowLeak)
+	}
+	return nil // log-probabilities, out of a graph whose head is known
+}
+
+// checkLogits refuses rows of probabilities and, where these are not allowed, of their
+// logarithms, whichever way the graph makes them.
+func checkLogits(values []float32, words int, allowed bool) error {
+	probabilities, logarithms := true, true
+	for row := range slices.Chunk(values, words) {
+		sum, negated := 0.0, 0.0
+		for _, v := range row {
+			probabilities = probabilities && v >= 0 && v <= 1
+			sum += math.Exp(float64(v))
+			negated += math.Exp(-float64(v))
+		}
+		const near = 1e-3
+		if math.Abs(negated-1) < near {
+			return &graph.NotCausalError{Reason: "want logits, got logarithms of probabilities with their signs turned round", Probabilities: true}
+		}
+		logarithms = logarithms && math.Abs(sum-1) < near
+	}
+	switch {
+	case probabilities:
+		return &graph.NotCausalError{Reason: "want logits, got numbers from 0 to 1 for all words: these are probabilities", Probabilities: true}
+	case logarithms && !allowed:
+		return &graph.NotCausalError{Reason: "want logits, got logarithms of probabilities"}
+	}
+	return nil
+}
+
 // keepApart settles whether sequences of one length may share a batch where others
 // may not.
 func (lm *LM) keepApart(alone, equal *outputs) {
@@ -233,13 +281,13 @@ func (lm *LM) judgeQuantized(alone, short, equal *outputs) error {
 }
 
 // leaks is an error, or a note where a graph may leak.
-func (lm *LM) leaks() error {
-	err := &NotCausalError{lm.info.Trial.Later}
-	if !lm.opts.AllowLeak {
+func (s *session) leaks() error {
+	err := &NotCausalError{s.info.Trial.Later}
+	if !s.opts.AllowLeak {
 		return err
 	}
-	if note := err.Error(); !slices.Contains(lm.info.Notes, note) {
-		lm.info.Notes = append(lm.info.Notes, note)
+	if note := err.Error(); !slices.Contains(s.info.Notes, note) {
+		s.info.Notes = append(s.info.Notes, note)
 	}
 	return nil
 }

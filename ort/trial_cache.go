@@ -45,6 +45,9 @@ func (d *cached) tryCache(ctx context.Context, l trialLengths) error {
 	if err != nil {
 		return fmt.Errorf("a first forward failed: %w", err)
 	}
+	if err := d.tryLater(ctx, texts[1], l.short, alone); err != nil {
+		return err
+	}
 	steps, err := d.inSteps(ctx, texts[1:2])
 	if err != nil {
 		return err
@@ -76,6 +79,40 @@ func (d *cached) tryCache(ctx context.Context, l trialLengths) error {
 	if t.CacheBeside > d.changeLimit(alone) {
 		d.traits.MaxRows, t.OneRow = 1, true
 		d.info.Notes = append(d.info.Notes, fmt.Sprintf("texts beside it in the cache change a text's logits by %.3g: texts are written one at a time, which is slow", t.CacheBeside))
+	}
+	return nil
+}
+
+// tryLater refuses a graph in which what follows the first n tokens of a text changes
+// the logits after them, as its length may: the keys in a cache would be those of
+// another length. alone are logits of that text.
+func (d *cached) tryLater(ctx context.Context, text []int32, n int, alone []float32) error {
+	if err := checkLogits(alone, d.info.Vocab, d.opts.AllowLeak); err != nil {
+		return err
+	}
+	want, err := d.whole(ctx, text[:n], 0)
+	if err != nil {
+		return err
+	}
+	if err := d.Reset(1, len(text), len(text)); err != nil {
+		return err
+	}
+	f := d.forward(0, [][]int32{text})
+	f.at[0].column -= len(text) - n
+	logits, err := d.read(ctx, 0, f)
+	if err != nil {
+		return err
+	}
+	at := 0
+	if d.rewritten == nil {
+		at = f.at[0].column
+	}
+	change, err := largestChange(want, logits.At(0, at, nil))
+	if err != nil {
+		return err
+	}
+	if d.info.Trial.Later = max(d.info.Trial.Later, change); change > d.changeLimit(alone) {
+		return d.leaks()
 	}
 	return nil
 }

@@ -28,6 +28,7 @@ def write(out: Path, explicit: Path, gqa: Path, fp16: Path) -> None:
             ("longrope-explicit", explicit, (longrope,)),
             ("padding", explicit, (padding,)),
             ("half", fp16, (half,)),
+            ("lengthwise", explicit, (lengthwise,)),
             ("ahead", explicit, (ahead,)),
             ("ahead-quantized", explicit, (ahead, quantized))):
         model = onnx.load(source / "model.onnx")
@@ -146,6 +147,15 @@ def padding(graph: onnx.GraphProto) -> None:
     share = before(graph, scale, "Cast", "attention_mask", to=TensorProto.FLOAT)
     share = before(graph, scale, "ReduceMean", share, keepdims=0)
     scale.input[1] = before(graph, scale, "Mul", share, scale.input[1])
+
+
+def lengthwise(graph: onnx.GraphProto) -> None:
+    """Attention is scaled by the columns of a batch beyond 64, which no comparison tells."""
+    scale = next(n for n in graph.node if n.op_type == "Mul" and "Mul_8" in n.output[0])
+    size = before(graph, scale, "Cast", "/model/rope/Squeeze/output_0", to=TensorProto.FLOAT)
+    size = before(graph, scale, "Max", size, constant(graph, np.array(64, np.float32)))
+    size = before(graph, scale, "Div", size, constant(graph, np.array(64, np.float32)))
+    scale.input[1] = before(graph, scale, "Mul", size, scale.input[1])
 
 
 def half(graph: onnx.GraphProto) -> None:
