@@ -21,12 +21,14 @@ type candidate struct {
 	from, to int // in the original
 	form     form
 	style    style
-	prose    bool // words stand among its identifiers
-	doubtful bool // what stands before it does not say that it is a ranking
-	listing  bool // what stands before it says that it only lists passages
-	unclear  bool // it states an order that cannot be told
-	open     bool // it goes on with what is no identifier
-	final    bool // it stands alone, or what stands before it says that it is the last word
+	prose    bool   // words stand among its identifiers
+	doubtful bool   // what stands before it does not say that it is a ranking
+	listing  bool   // what stands before it says that it only lists passages
+	unclear  bool   // it states an order that cannot be told
+	open     bool   // it goes on with what is no identifier
+	rises    bool   // it is joined by "<", so that it begins with the worst
+	lead     string // what stands before it
+	final    bool   // it stands alone, or what stands before it says that it is the last word
 }
 
 // entry is an identifier of a candidate.
@@ -67,6 +69,9 @@ func (r *finder) candidates() []candidate {
 		r.add(r.sequences(some))
 	}
 	slices.SortStableFunc(r.found, func(a, b candidate) int { return a.to - b.to })
+	for i := range r.found {
+		r.doubt(&r.found[i])
+	}
 	return r.found
 }
 
@@ -208,7 +213,7 @@ func (r *finder) chain(run []mention, joints []joint) (candidate, bool) {
 	if c.style == bare && distinct(c.items) < min(r.n, 3) || negated.MatchString(lead) {
 		return candidate{}, false
 	}
-	if up {
+	if c.rises = up; up {
 		slices.Reverse(c.items)
 		for i := range c.items {
 			c.items[i].asked = false

@@ -68,6 +68,9 @@ func parse(text string, n, first int) (ranking Ranking, closed bool) {
 	if !strings.Contains(text, "\x00") {
 		found, rest := objects(visible, n, first)
 		f := newFinder(rest, n, first)
+		for i := range found {
+			f.doubt(&found[i])
+		}
 		found = append(found, f.candidates()...)
 		r.named = namedIn(found, f.named)
 		if best, ok := r.choose(found); ok {
