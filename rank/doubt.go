@@ -23,6 +23,8 @@ var backwards = regexp.MustCompile(`(?i)` + strings.Join([]string{
 	`\b` + highEnd + `(?:[ -][\w-]+){0,3}? (?:last\b|(?:at|on) (?:the )?(?:end|bottom)\b)`,
 	`\b` + upward + `(?:[ -]\w+){0,2}[ -](?:order|relevan\w+|rank\w*|importance|scores?)\b`,
 	`\b(?:order|rank|sort)\w*\b[^.\n]{0,30}\b` + upward + `\b`,
+	// The names of fields, without their "_".
+	`(?:rank|order|sort)[a-z]*` + upward + `\b|\b` + upward + `(?:rank|order)|\b` + lowEnd + `(?:relevant)?(?:to` + highEnd + `|first)\b`,
 	`\b(?:by|of) (?:irrelevance|unimportance|dissimilarity|distance)\b|\bbottom[- ]up\b|^\W*` + upward + `\W*$`,
 	`aufsteigend|umgekehrt|\b(?:vom?|von) (?:dem |der )?(?:am )?(?:un\w+|schlecht\w+|niedrig\w+|wenigst\w+|gering\w+)`,
 	`\bdu moins\b|ordre croissant|\bdu pire\b|\bde menor a\b|\bde menos a\b|\b(?:del|de) peor\b|\bdal meno\b|\bdo menos\b|ascendente`,
@@ -35,7 +37,7 @@ var backwards = regexp.MustCompile(`(?i)` + strings.Join([]string{
 var foreign = regexp.MustCompile(`(?i)\b(?:examples?|eg|sample|templates?|placeholders?|illustrat\w+|hypothetical\w*|suppose|formats?|in the forms?|please|must be|` +
 	`look(?:s|ed)? like|like:?$|would(?:nt| not)|wrong|incorrect\w*|mistak\w+|bad|naive\w*|baselines?|bm25|originals?|originally|input|inputs|(?:as|was|were|order) given|given order|` +
 	`default|previous\w*|prior|random\w*|alternatives?|alternatively|reject\w+|duplicat\w+|discard\w*|ignor\w+|dropp?(?:ed)?|remov\w+|skip\w*|` +
-	`off-? ?topic|none|neither|maybe|perhaps|possibly|guess|unsure|drafts?|initial\w*|tentative\w*|attempt|` +
+	`off-? ?topic|none|neither|maybe|thinks|perhaps|possibly|guess|unsure|drafts?|initial\w*|tentative\w*|attempt|` +
 	`(?:passages|documents|texts|candidates|i|we) (?:i |we )?(?:read|saw|seen|reviewed|considered)|labels?|countdown|unlike|differs?|versus|vs|` +
 	`presented|shown|shuffled|unsorted|unranked|worse|cannot rank|cant (?:rank|produce|give|provide))\b|is it$|should be$|` +
 	`不相关|不相關|无关|無關|例如|示例|比如|原始|错误|錯誤|格式|忽略|关联性低`)

@@ -206,7 +206,7 @@ func (r *finder) chain(run []mention, joints []joint) (candidate, bool) {
 	c := r.candidate(run, joints)
 	c.form = chain
 	lead := falls.ReplaceAllString(r.lead(run[0].from), "")
-	c.unclear = up && down || slices.Contains(joints, elided) || down && worstFirst.MatchString(lead) || r.loose(run, joints)
+	c.unclear = c.unclear || up && down || r.rising(run) || slices.Contains(joints, elided) || down && worstFirst.MatchString(lead) || r.loose(run, joints)
 	line, _, _ := strings.Cut(rest, "\n")
 	c.doubtful, c.final = remarks.MatchString(lead), finals.MatchString(lead) || lead == "" && nothing.MatchString(line)
 	c.open = goesOn.MatchString(rest) && !incomplete.MatchString(rest) && !theRest.MatchString(rest) || comesFrom.MatchString(r.ahead(run[0]))
@@ -229,7 +229,10 @@ func (r *finder) candidate(run []mention, joints []joint) candidate {
 	for k, m := range run {
 		c.style = max(c.style, m.style)
 		if joints[k] == through {
+			named := distinct(c.items)
+			before := len(c.items)
 			c.items = r.fill(c.items, m.number)
+			c.unclear = c.unclear || distinct(c.items)-named < len(c.items)-before
 		} else {
 			c.items = append(c.items, entry{m.number, m.asked && (k == 0 || joints[k] == exact)})
 		}
@@ -299,6 +302,7 @@ func (r *finder) newSequence(last, next mention, seen map[int]bool) bool {
 func (r *finder) sequence(run []mention, joints []joint) (candidate, bool) {
 	c := r.candidate(run, joints)
 	c.form = sequence
+	c.unclear = c.unclear || r.pairs(run)
 	if r.plural(run) {
 		c.style, c.doubtful = bare, true
 	} else if slices.ContainsFunc(run, func(m mention) bool { return m.style < min(c.style, labelled) }) {
@@ -308,7 +312,8 @@ func (r *finder) sequence(run []mention, joints []joint) (candidate, bool) {
 		if len(run) == 2 {
 			return candidate{}, false // "[0]-[2]" tells no order
 		}
-		c.items = r.candidate(run, make([]joint, len(run))).items // "2 - 0 - 1" lists
+		c = r.candidate(run, make([]joint, len(run))) // "2 - 0 - 1" lists
+		c.form = sequence
 	}
 	if slices.Contains(joints, then) {
 		c.prose = true
@@ -322,6 +327,18 @@ func (r *finder) sequence(run []mention, joints []joint) (candidate, bool) {
 	c.doubtful = c.doubtful || told == perhaps
 	c.listing = c.doubtful && listing.MatchString(r.lead(run[0].from))
 	return c, ok && (c.style > bare || r.tidy(c.items))
+}
+
+// pairs says whether brackets hold several identifiers more than once, as those of
+// a passage and its rank do.
+func (r *finder) pairs(run []mention) bool {
+	shared := 0
+	for k, m := range run {
+		if m.inside && (k == 0 || !run[k-1].inside) {
+			shared++
+		}
+	}
+	return shared > 1
 }
 
 // justThen says whether no other words than "then" stand in a sequence.

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
@@ -355,6 +356,74 @@ var writtenRankings = map[string][]written{
 		{"[2] > [0] > [1]\n\nPassage [1] is the least relevant to the question.", "2 0 1"},
 		{"按相关性从高到低: [2] > [0] > [1]", "2 0 1"},
 	},
+	"backwards, by scores or names": {
+		{"1. [2] (score 0.1)\n2. [0] (score 0.5)\n3. [1] (score 0.9)", ""},
+		{"1. [2] - 10%\n2. [0] - 50%\n3. [1] - 95%", ""},
+		{"[2] (0.1) > [0] (0.5) > [1] (0.9)", ""},
+		{"{\"worst_to_best\": [2, 0, 1]}", ""},
+		{"{\"least_relevant_first\": [2, 0, 1]}", ""},
+		{"{\"order\": \"ascending\", \"ranking\": [2, 0, 1]}", ""},
+		{"{\"ranking\": [2, 0, 1], \"order\": \"least relevant first\"}", ""},
+		{"ranking_ascending:\n  - 2\n  - 0\n  - 1", ""},
+		{"worst_to_best: [2, 0, 1]", ""},
+		{"{\"order\": \"descending\", \"ranking\": [2, 0, 1]}", "2 0 1"},
+	},
+	"by place": {
+		{"{\"ranks\": [3, 1, 2]}", ""},
+		{"{\"rank\": [2, 0, 1]}", ""},
+		{"{\"positions\": [3, 1, 2]}", ""},
+		{"{\"passages\": [0, 1, 2], \"ranking\": [3, 1, 2]}", ""},
+		{"{\"ranking\": [3, 1, 2], \"ids\": [0, 1, 2]}", ""},
+		{"Ranks: 2, 0, 1", ""},
+		{"Positions: 2 0 1", ""},
+		{"Relevance scores: [2] [0] [1]", ""},
+		{"Relevance (0-2): 2, 0, 1", ""},
+		{"The passages' ranks are [2], [0], [1].", ""},
+		{"Labels: [2] [0] [1]", ""},
+		{"(0,2), (1,0), (2,1)", ""},
+		{"[0, 2], [1, 0], [2, 1]", ""},
+		{"Ranked by relevance score: [2], [0], [1]", "2 0 1"},
+	},
+	"turns and marks": {
+		{"[2] > [0] > [1]\n\nHuman: thanks. now by date\n\nAssistant: [0] > [1] > [2]", "2 0 1"},
+		{"[2] > [0] > [1]\n### Instruction:\nRank...\n### Response:\n[0] > [1] > [2]", "2 0 1"},
+		{"I cannot.\nUser: please\nAssistant: [2] > [0] > [1]", ""},
+		{"[2] > [0] > [1]\nAssistant: [0] > [1] > [2]", ""},
+		{"[2] > [0] > [1]\n\nQuery: other\n[0] > [1] > [2]", ""},
+		{"Ranking A: [2] > [0] > [1]\nRanking B: [0] > [2] > [1]\nI prefer ranking A.", ""},
+		{"Relevance: [2] > [0] > [1]\nReadability: [0] > [2] > [1]", ""},
+		{"By date: [2] > [0] > [1]\nBy length: [0] > [2] > [1]\n", ""},
+		{"<answer>[2] > [0] > [1]</answer>\nThe naive order [0] > [1] > [2] is worse.", "2 0 1"},
+		{"<answer>[0] > [1] > [2]</answer>\nWait. [2] > [0] > [1]", "2 0 1"},
+		{"[0] > [1] > [2] ... so \\boxed{2, 0, 1}", "2 0 1"},
+		{"[0] > [1] > [2] ... so \\boxed{\\text{[2] > [0] > [1]}}.", "2 0 1"},
+		{"[2] > [0] > [1] ~~[1] > [0] > [2]~~", "2 0 1"},
+		{"~~[2] > [0] > [1]~~", ""},
+		{"<del>[2] > [0] > [1]</del>", ""},
+		{"<!-- [2] > [0] > [1] -->", ""},
+		{"[2] > [0] > [1] <!-- [0] > [1] > [2] -->", "2 0 1"},
+		{"<!-- [2] > [0] > [1]", ""},
+		{"＜think＞[2] > [0] > [1]", ""},
+		{"＜think＞[0] > [1] > [2]＜/think＞[2] > [0] > [1]", "2 0 1"},
+		{"```thinking\n[2] > [0] > [1]\n```\n", ""},
+		{"```thinking\n[0] > [1] > [2]\n```\n[2] > [0] > [1]", "2 0 1"},
+		{"<tool_call>[2] > [0] > [1]</tool_call>", ""},
+		{"thought\n[2] > [0] > [1]\n", ""},
+	},
+	"no ranking": {
+		{"{\"ignore\": [2, 0, 1]}", ""},
+		{"{\"ranking\": [], \"passages\": [2, 0, 1]}", ""},
+		{"{\"error\": \"cannot rank\", \"example\": \"[2] > [0] > [1]\"}", ""},
+		{"{\"final_ranking\": [2, 0, 1], \"initial_ranking\": [1, 0, 2]}", "2 0 1"},
+		{"The answer is 42 [2][0][1].", ""},
+		{"The best answer was given by Einstein [2][0][1].", ""},
+		{"I will rank the following passages:\n[0] When its film\n[1] The Swedish\n[2] In December", ""},
+		{"1. First, I look at passage 2.\n2. Then I look at passage 0.\n3. Last I look at passage 1.", ""},
+		{"1. Passage 0 is not relevant.\n2. Passage 1 is the most relevant.\n3. Passage 2 is somewhat relevant.", ""},
+		{"[1] !> [0] > [2]", ""},
+		{"[1] ≯ [0] > [2]", ""},
+		{"2 > 0 - 2 > 1", ""},
+	},
 	"the worst": {
 		{"Worst: [2] > [0]", ""},
 		{"The two worst are [2] > [0].", ""},
@@ -450,7 +519,7 @@ func TestWrittenRankings(t *testing.T) {
 		for _, c := range all {
 			got := Parse(c.text, 3, 0)
 			read := strings.Trim(fmt.Sprint(got.Order[:got.Found]), "[]")
-			require.Equal(t, c.want, read, "%s: %q: %+v", kind, c.text, got)
+			assert.Equal(t, c.want, read, "%s: %q: %+v", kind, c.text, got)
 		}
 	}
 }

@@ -39,10 +39,10 @@ func (r *finder) lead(at int) string {
 var (
 	// goesOn and comesFrom are arrows to and from what is no identifier; one that was
 	// begun where the text ends is only missing.
-	goesOn     = regexp.MustCompile(`^` + trim + `[-=]{0,2}[<>]{1,3}=?[^\S\n]*[^\s]`)
+	goesOn     = regexp.MustCompile(`^` + trim + `[!/]?[-=]{0,2}[<>]{1,3}=?[^\S\n]*[^\s]`)
 	incomplete = regexp.MustCompile(`^` + trim + `[-=]{0,2}[<>]{1,3}=?` + trim + `(?:` + label + `)?` + trim + `[0-9]*\s*$`)
 	theRest    = regexp.MustCompile(`^` + trim + `[-=]{0,2}>{1,3}=?[\s(\[{]*(?i:(?:all|the|any) ){0,2}(?i:rest|others?|remaining|remainder|everything else)\b`)
-	comesFrom  = regexp.MustCompile(`[\pL\pN)\]][^\S\n]*[-=]{0,2}[<>]{1,3}=?[\s\[({]*$`)
+	comesFrom  = regexp.MustCompile(`[\pL\pN)\]][^\S\n]*[!/]?[-=]{0,2}[<>]{1,3}=?[\s\[({]*$`)
 	// remarks are what a title calls them.
 	remarks = regexp.MustCompile(`(?i)\b(?:reasons?|reasoning|explanations?|rationale|justifications?|notes?|thoughts?)\b[^:\n]*:`)
 	finals  = regexp.MustCompile(`(?i)\b(?:final|answer|revised|corrected|conclusion|actual|actually|rather|instead)\b`)
@@ -59,7 +59,12 @@ var (
 	leadsOn   = regexp.MustCompile(`(?i)(?:[:=]|\b(?:is|are|be))\s*$`)
 	listing   = regexp.MustCompile(`(?i)\b(?:passages?|documents?|docs?|identifiers?|ids?|sources?|references?|candidates?)\b[^:\n]*:?$`)
 	rankWords = regexp.MustCompile(`(?i)rank|order|sort|answer|final|result|response|output|list|relevan|best|top|prefer|priorit|排序|排名|顺序|答案|结果`)
-	graded    = regexp.MustCompile(`(?i)\b(?:scores?|ratings?|grades?|confidences?|points?)\b`)
+	// byPlace is what numbers are that stand in the order of the passages.
+	byPlace   = regexp.MustCompile(`(?i)\b(?:ranks|positions|places|labels|(?:relevance|relevancy) ?\([0-9])|\b[0-9]+ ?(?:-|to) ?[0-9]+\b`)
+	ranksWord = regexp.MustCompile(`(?i)\b(?:rank(?:ing|ings|ed)?|order\w*|sort\w*|top|best)\b`)
+	// states is a sentence, whose citations are no ranking.
+	states = regexp.MustCompile(`(?i)[0-9]|\b(?:is|are|was|were|has|had|came|comes|said|says|by|from|in)\b`)
+	graded = regexp.MustCompile(`(?i)\b(?:scores?|ratings?|grades?|confidences?|points?)\b`)
 )
 
 // certainty is how sure it is that a list is a ranking.
@@ -79,6 +84,8 @@ func (r *finder) told(first mention, s style) (certainty, bool) {
 	switch {
 	case lead == "":
 		return surely, true
+	case byPlace.MatchString(lead), graded.MatchString(lead) && !ranksWord.MatchString(lead), !colon && s > bare && states.MatchString(lead):
+		return 0, false
 	case turned.MatchString(plainly), negated.MatchString(lead), graded.MatchString(lead) && !says, s == bare && !colon, !colon && !says:
 		return 0, false
 	case colon && says && !(s == bare && number.MatchString(lead)):

@@ -123,6 +123,9 @@ func (r *finder) identified(item listItem, on []mention, loose bool, from, stop 
 	if len(on) == 0 || loose {
 		return item, false
 	}
+	if stepOfPlan.MatchString(r.plain.text[from:on[0].from]) {
+		return item, false
+	}
 	item.mention = on[0]
 	item.unclear = slices.ContainsFunc(on, func(m mention) bool { return m.number != on[0].number })
 	return item, true
@@ -144,11 +147,61 @@ func (r *finder) numbered(list []listItem) (candidate, bool) {
 	}
 	c := r.candidate(run, make([]joint, len(run)))
 	c.form = listForm
+	c.unclear = r.rising(run) || r.contradicted(run)
 	for _, item := range list {
 		c.prose = c.prose || item.words
 		c.unclear = c.unclear || item.unclear
 	}
 	return c, true
+}
+
+// What the remarks of a list say of its passages, and what stands between an item's
+// number and its identifier where the item is a step of a plan.
+var (
+	saidBest   = regexp.MustCompile(`(?i)\b(?:is|as|-|:) (?:clearly |by far )?(?:the )?(?:single )?(?:most relevant|best (?:answer|match|passage)|top)\b`)
+	saidPoor   = regexp.MustCompile(`(?i)\b(?:not (?:at all )?(?:relevant|related)|irrelevant|unrelated|off[- ]topic|least relevant|not answer)\b`)
+	stepOfPlan = regexp.MustCompile(`(?i)\b(?:i|we|let|look\w*|read\w*|check\w*|compar\w+|consider\w*|analy[sz]\w*|evaluat\w+|review\w*|identif\w+|will|then)\b`)
+)
+
+// contradicted says whether the remarks of a list call its first passage irrelevant
+// while the last ones are not, or a later one the best.
+func (r *finder) contradicted(run []mention) bool {
+	poor := func(m mention) bool { return saidPoor.MatchString(r.remark(m)) }
+	for _, m := range run[1:] {
+		if saidBest.MatchString(r.remark(m)) && !saidBest.MatchString(r.remark(run[0])) || poor(run[0]) && !poor(m) {
+			return true
+		}
+	}
+	return false
+}
+
+// remark is what stands behind an identifier on its line.
+func (r *finder) remark(m mention) string {
+	line, _, _ := strings.Cut(r.rest(m), "\n")
+	return line
+}
+
+// nextItem is the number of the next item of a list in one line.
+var nextItem = regexp.MustCompile(`\(?[0-9]+[.):]\s*(?:` + label + `)?$`)
+
+// rising says whether the scores behind identifiers are larger for a later one.
+func (r *finder) rising(run []mention) bool {
+	last := ""
+	for i, m := range run {
+		text := r.remark(m)
+		if i+1 < len(run) && run[i+1].from-m.to < len(text) {
+			text = nextItem.ReplaceAllString(r.plain.text[m.to:max(m.to, run[i+1].from)], "")
+		}
+		s := score.FindStringSubmatch(strings.TrimRight(text, " >=-,;[({"))
+		if s == nil {
+			continue
+		}
+		if last != "" && less(last, s[1]) {
+			return true
+		}
+		last = s[1]
+	}
+	return false
 }
 
 // score is what may follow an identifier in a list that goes by scores.
@@ -191,6 +244,9 @@ func (r *finder) follows(m mention, from int) bool {
 	return end < from
 }
 
+// toRank is a title of passages that are yet to be ranked.
+var toRank = regexp.MustCompile(`(?i)\b(?:following|given|provided|these) (?:\w+ ){0,2}(?:passages|documents|texts|candidates|items|results|list)\b|\b(?:will|to|would|must|should|going to|asked to|need to|lets|let me) (?:now )?(?:re-?)?(?:rank|order|sort)\b`)
+
 // lines makes a candidate of lines that begin with an identifier.
 func (r *finder) lines(run []mention) (candidate, bool) {
 	if len(run) < 2 {
@@ -204,7 +260,9 @@ func (r *finder) lines(run []mention) (candidate, bool) {
 		return c, ok
 	}
 	told, ok := r.told(run[0], c.style)
-	return c, ok && told == surely && r.lead(run[0].from) != ""
+	lead := r.lead(run[0].from)
+	c.unclear = c.unclear || r.contradicted(run)
+	return c, ok && told == surely && lead != "" && !toRank.MatchString(lead)
 }
 
 // falling says whether scores stand behind all identifiers, and fall. Whole numbers

@@ -121,7 +121,9 @@ var (
 	rankField   = regexp.MustCompile(`(?i)^(?:rank|ranking|position|place|order)$`)
 	scoreField  = regexp.MustCompile(`(?i)score|relevance|rating|confidence`)
 	orderField  = regexp.MustCompile(`(?i)rank|order|sort|answer|result|output|final|response`)
-	remarkField = regexp.MustCompile(`(?i)reason|thought|think|explanation|analysis|rationale|justif|comment|note|score|relevance|rating|grade|confidence|input|original|irrelevant|excluded|query`)
+	remarkField = regexp.MustCompile(`(?i)reason|thought|think|explanation|analysis|rationale|justif|comment|note|score|relevance|rating|grade|confidence|input|original|irrelevant|excluded|query|ignore|discard|example|error|refus|initial|draft|baseline|previous|before|wrong|incorrect|alternative|rejected|duplicate|skip|not_|worst$`)
+	ranksField  = regexp.MustCompile(`(?i)^(?:ranks?|positions?|places?|passage_ranks|labels?)$`)
+	backField   = regexp.MustCompile(`(?i)worst|least|lowest|weakest|ascending|\basc\b|increasing|reverse|invers|bottom`)
 	placeField  = regexp.MustCompile(`(?i)^(?:rank|position|place)?[ _-]?([0-9]+)$`)
 )
 
@@ -166,24 +168,72 @@ func fromFields(fields []field, n, first int) []candidate {
 		return []candidate{c}
 	}
 	var named, others []candidate
+	empty := false
 	for _, f := range fields {
 		if remarkField.MatchString(f.name) {
 			continue
 		}
 		more := fromValue(f.value, n, first)
+		for i := range more {
+			more[i].unclear = more[i].unclear || byRank(f) || unlike(more[i], fields)
+		}
+		list, isList := f.value.([]any)
+		empty = empty || orderField.MatchString(f.name) && isList && len(list) == 0
 		if orderField.MatchString(f.name) {
 			named = append(named, more...)
 		} else {
 			others = append(others, more...)
 		}
 	}
-	if len(named) > 0 {
-		return named
+	if empty && len(named) == 0 {
+		return nil
 	}
 	for i := range others {
 		others[i].doubtful = true
 	}
-	return others
+	if len(named) == 0 {
+		named = others
+	}
+	for i := range named {
+		named[i].unclear = named[i].unclear || slices.ContainsFunc(fields, fromWorst)
+	}
+	return named
+}
+
+// byRank says whether a field holds the passages' ranks, in the order shown.
+func byRank(f field) bool {
+	list, isList := f.value.([]any)
+	if !isList || !ranksField.MatchString(f.name) {
+		return false
+	}
+	_, ok := fromList(list)
+	return ok
+}
+
+// unlike says whether another field lists passages, and others than a candidate: its
+// numbers are ranks then.
+func unlike(c candidate, fields []field) bool {
+	for _, f := range fields {
+		list, _ := f.value.([]any)
+		other, ok := fromList(list)
+		if !ok || !idField.MatchString(strings.TrimSuffix(f.name, "s")) || len(other.items) != len(c.items) {
+			continue
+		}
+		for _, e := range c.items {
+			if !slices.ContainsFunc(other.items, func(o entry) bool { return o.number == e.number }) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// fromWorst says whether a field is of an order that begins with the worst, or says
+// so.
+func fromWorst(f field) bool {
+	text, isText := f.value.(string)
+	return backField.MatchString(f.name) || isText && !remarkField.MatchString(f.name) && len(text) < 60 &&
+		backField.MatchString(falls.ReplaceAllString(text, ""))
 }
 
 // fromList reads a list of identifiers.

@@ -2,6 +2,7 @@ package rank
 
 import (
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -61,27 +62,41 @@ func Parse(text string, n, first int) Ranking {
 // parse is Parse; closed says that the ranking is whole and that nothing follows
 // it, so that it stands even where the text was cut.
 func parse(text string, n, first int) (ranking Ranking, closed bool) {
-	r := reading{n: n, first: first, seen: make([]bool, n)}
-	r.Order = make([]int, 0, n)
-	visible, open := withoutThoughts(text)
+	said, complete := said(text)
+	visible, open := withoutThoughts(said)
 	visible = tailOf(visible)
-	if !strings.Contains(text, "\x00") {
-		found, rest := objects(visible, n, first)
-		f := newFinder(rest, n, first)
-		for i := range found {
-			f.doubt(&found[i])
-		}
-		found = append(found, f.candidates()...)
-		r.named = namedIn(found, f.named)
-		if best, ok := r.choose(found); ok {
-			r.takeAll(best)
-			closed = r.Found == n && open == "" && nothing.MatchString(plain(visible[best.to:]).text)
-		} else {
-			r.Repairs = Repairs{}
+	if strings.Contains(text, "\x00") {
+		visible = ""
+	}
+	complete = complete && open == ""
+	if s, ok := answerOf(visible); ok {
+		if r, _ := readingOf(visible[s.from:s.to], n, first); r.Found == n && n > 0 {
+			return r.Ranking, complete && nothing.MatchString(plain(visible[s.to:]).text)
 		}
 	}
+	r, end := readingOf(visible, n, first)
+	return r.Ranking, complete && r.Found == n && nothing.MatchString(plain(visible[end:]).text)
+}
+
+// readingOf reads a text without thoughts; end is where its ranking ends.
+func readingOf(text string, n, first int) (r reading, end int) {
+	r = reading{n: n, first: first, text: text, seen: make([]bool, n)}
+	r.Order = make([]int, 0, n)
+	found, rest := objects(text, n, first)
+	f := newFinder(rest, n, first)
+	for i := range found {
+		f.doubt(&found[i])
+	}
+	found = append(found, f.candidates()...)
+	r.named = namedIn(found, f.named)
+	if best, ok := r.choose(found); ok {
+		r.takeAll(best)
+		end = best.to
+	} else {
+		r.Repairs = Repairs{}
+	}
 	r.finish()
-	return r.Ranking, closed
+	return r, end
 }
 
 // mostText bounds the text that is looked at, at its end, where the ranking that
@@ -101,6 +116,7 @@ func tailOf(text string) string {
 type reading struct {
 	Ranking
 	n, first int
+	text     string
 	seen     []bool       // [n] passages in Order
 	named    map[int]bool // numbers that the text gives to passages
 }
@@ -139,12 +155,26 @@ func (r *reading) last(whole []candidate) (candidate, bool) {
 		if slices.Equal(r.passages(c), r.passages(best)) {
 			continue
 		}
-		if best.prose && c.form == chain {
+		if best.prose && c.form == chain || r.rivals(c, best) {
 			return best, false
 		}
 		r.Repairs.Revised = 1
 	}
 	return best, !best.unclear
+}
+
+// newer is what stands before a ranking that replaces another one.
+var newer = regexp.MustCompile(`(?i)\b(?:so|therefore|thus|hence|better|best|correct|correction|updated|new|improved|wait|reconsider\w*|rather|hmm+|mine|my)\b|\bno\W*$|最终|最終|因此|所以`)
+
+// rivals says whether two rankings that differ are of two kinds, such as by date
+// and by length, or of two tasks, so that the later one does not replace the other.
+func (r *reading) rivals(c, best candidate) bool {
+	if c.to < best.from && newTask.MatchString(r.text[c.to:best.from]) {
+		return true
+	}
+	replaces := finals.MatchString(best.lead) || newer.MatchString(best.lead)
+	plainly := c.lead == "" && rankWords.MatchString(best.lead)
+	return !c.unclear && letters.MatchString(best.lead) && !replaces && !plainly
 }
 
 // mayRevise says whether what may be a ranking, or the final part of one, follows

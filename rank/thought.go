@@ -7,14 +7,14 @@ import (
 )
 
 // thoughtWord is what families of models call their thoughts.
-const thoughtWord = `(?:think|thinking|thoughts?|reason|reasoning|rationale|explanation|justification|commentary|critique|plan|planning|draft|internal|analysis|scratch_?pad|reflections?|(?:inner_)?monologue|deliberation|cot|chain_of_thought)(?:[_-](?:process|steps?|block))?`
+const thoughtWord = `(?:think|thinking|thoughts?|reason|reasoning|rationale|explanation|justification|commentary|critique|plan|planning|draft|internal|analysis|scratch_?pad|reflections?|(?:inner_)?monologue|deliberation|cot|chain_of_thought|tool_calls?|tool_response|function_call)(?:[_-](?:process|steps?|block))?`
 
 // thoughtMark is what opens or closes a thought, at the place where it begins. Each
 // alternative names its groups: close is empty in a mark that opens, and channel is
 // a channel of the harmony format.
 var thoughtMark = regexp.MustCompile(`(?i)^(?:` + strings.Join([]string{
 	// <think> </think>, <seed:think>, <longcat_think>, <think id="1">, <think/>, &lt;think&gt;
-	`(?:<|&lt;)\s*(?P<close1>/?)\s*(?:\w+[:_.-])?` + thoughtWord + `(?:\s[^<>]*?)?(?P<empty>/?)(?:>|&gt;)`,
+	`(?:<|＜|&lt;)\s*(?P<close1>[/／]?)\s*(?:\w+[:_.|-])?` + thoughtWord + `(?:\s[^<>]*?)?(?P<empty>/?)(?:>|＞|&gt;)`,
 	// <details type="reasoning">, in which some servers fold thoughts
 	`<(?P<close2>/?)details(?:\s[^<>]*)?>`,
 	// [THINK] [/THINK]
@@ -36,7 +36,7 @@ var thoughtMark = regexp.MustCompile(`(?i)^(?:` + strings.Join([]string{
 // Marks that are words: harmony whose marks were dropped ("analysisWe need
 // ...assistantfinal[2] > [0]"), and what stands before the answer in some families.
 var (
-	gluedThought = regexp.MustCompile(`^\s*(?:analysis|commentary)[A-Z0-9"'(\[]`)
+	gluedThought = regexp.MustCompile(`^\s*(?:(?:analysis|commentary)[A-Z0-9"'(\[]|thoughts?[ \t]*\n)`)
 	wordCloses   = regexp.MustCompile(`assistant\s?final|(?m:^#+ Final Response[ \t]*$)|(?m:^Here is my response:)`)
 )
 
@@ -66,7 +66,7 @@ func marksOf(text string) []mark {
 		marks = append(marks, mark{m[0], m[1], closes})
 	}
 	for at := 0; at < len(text); {
-		next := strings.IndexAny(text[at:], "<[◁&")
+		next := strings.IndexAny(text[at:], "<＜[◁&")
 		if next < 0 {
 			break
 		}
