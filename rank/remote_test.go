@@ -95,6 +95,10 @@ func TestRemoteReadings(t *testing.T) {
 			Reading{Ranking: read([]int{0, 1, 2}, 0, Repairs{Missing: 3, Refusal: 1}), Mass: 1, Text: "No.", Full: 5}, ""},
 		{"filtered", func(w http.ResponseWriter) { reply(w, "", "content_filter") },
 			Reading{Ranking: read([]int{0, 1, 2}, 0, Repairs{Missing: 3, Refusal: 1}), Mass: 1, Full: 5}, "want an answer, got none: content_filter"},
+		{"filtered behind a whole ranking", func(w http.ResponseWriter) { reply(w, "[2] > [0] > [1]\nBut", "content_filter") },
+			Reading{Mass: 1, Text: "[2] > [0] > [1]\nBut", Full: 5}, `want a whole ranking, got "[2] > [0] > [1] But", cut off: finish reason content_filter`},
+		{"aborted", func(w http.ResponseWriter) { reply(w, "[2] > [0]", "abort") },
+			Reading{Mass: 1, Text: "[2] > [0]", Full: 5}, `want a whole ranking, got "[2] > [0]", cut off: finish reason abort`},
 		{"no choices", func(w http.ResponseWriter) { _, _ = w.Write([]byte(`{"choices": []}`)) },
 			Reading{Ranking: read([]int{0, 1, 2}, 0, Repairs{Missing: 3, Refusal: 1}), Mass: 1}, "want an answer, got none: no choices"},
 		{"an error is no refusal", func(w http.ResponseWriter) { http.Error(w, "too hot", http.StatusInternalServerError) },
@@ -109,6 +113,27 @@ func TestRemoteReadings(t *testing.T) {
 		}
 		c.want.Err = got.Err
 		require.Equal(t, c.want, got, c.name)
+	}
+}
+
+// Some servers repeat the prompt, whose example is no answer.
+func TestRemoteAnswersWithThePrompt(t *testing.T) {
+	prompt := "Rank 3 passages, such as [1] > [0] > [2]:\n\n[0] bread\n[1] ships\n[2] a tun\n"
+	for text, want := range map[string][]int{
+		prompt:                                   nil,
+		prompt + "[2] > [0] > [1]":               {2, 0, 1},
+		"user: " + prompt + "\nI cannot.":        nil,
+		strings.ReplaceAll(prompt, "\n\n", "\n"): nil,
+		"[2] > [0] > [1]\n" + prompt:             {2, 0, 1},
+	} {
+		teacher := remote(t, func(w http.ResponseWriter, _ string) { reply(w, text, "stop") })
+		readings, err := teacher.Rank(t.Context(), []List{{Text: prompt, N: 3}})
+		require.NoError(t, err)
+		if want == nil {
+			require.Equal(t, 1, readings[0].Repairs.Refusal, text)
+		} else {
+			require.Equal(t, want, readings[0].Order, text)
+		}
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/ortscore/ortscore/model"
 	"github.com/ortscore/ortscore/model/openai"
@@ -215,11 +216,59 @@ func (r *Remote) read(list List, reply openai.Reply) Reading {
 	if reply.Err != nil { // it said nothing that could be repaired
 		return Reading{Err: reply.Err, Mass: 1}
 	}
+	text := withoutPrompt(reply.Text, list.Text)
+	empty := strings.TrimSpace(text) == ""
+	broken := reply.Broken() && !empty
 	// What is quoted is without the key before it is cut short, perhaps within the key.
-	out := readText("", reply.Text, r.Client.Hide(reply.Text), list.N, r.First, reply.Truncated())
+	shown := r.Client.Hide(text)
+	out := readText("", text, shown, list.N, r.First, reply.Truncated() || broken)
 	out.Full = reply.CompletionTokens
-	if !out.Truncated && strings.TrimSpace(reply.Text) == "" && reply.Finish != "" {
+	switch {
+	case out.Truncated && broken:
+		out.Truncated = false
+		out.Err = errors.New("want a whole ranking, got " + abridged(shown) + ", cut off: finish reason " + reply.Finish)
+	case out.Truncated || !empty:
+	case strings.TrimSpace(reply.Text) != "":
+		out.Err = errors.New("want an answer, got the prompt")
+	case reply.Finish != "":
 		out.Err = errors.New("want an answer, got none: " + reply.Finish)
 	}
 	return out
+}
+
+// leastPrompt is how long a prompt is at least that is looked for in an answer, in
+// bytes without white space.
+const leastPrompt = 32
+
+// withoutPrompt removes the prompt from an answer, as some servers repeat it. White
+// space may differ.
+func withoutPrompt(text, prompt string) string {
+	sought, _ := withoutSpace(prompt)
+	if len(sought) < leastPrompt {
+		return text
+	}
+	var out strings.Builder
+	bytes, at := withoutSpace(text)
+	from := 0 // in text
+	for k := strings.Index(bytes, sought); k >= 0; k = strings.Index(bytes, sought) {
+		out.WriteString(text[from:at[k]] + "\n")
+		from = at[k+len(sought)-1] + 1
+		bytes, at = bytes[k+len(sought):], at[k+len(sought):]
+	}
+	return out.String() + text[from:]
+}
+
+// withoutSpace returns the bytes of a text that are no white space, and where each
+// of them stands.
+func withoutSpace(text string) (bytes string, at []int) {
+	out := make([]byte, 0, len(text))
+	for i := 0; i < len(text); {
+		r, size := utf8.DecodeRuneInString(text[i:])
+		for end := i + size; i < end; i++ {
+			if !isSpace(r) {
+				out, at = append(out, text[i]), append(at, i)
+			}
+		}
+	}
+	return string(out), at
 }

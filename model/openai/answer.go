@@ -35,6 +35,7 @@ func tokens(v any) int {
 }
 
 type choice struct {
+	Index   *int `json:"index"`
 	Message struct {
 		Content *content `json:"content"`
 		Refusal string   `json:"refusal"`
@@ -70,9 +71,9 @@ func (c *Client) read(resp *response) (Reply, *Error) {
 		return Reply{}, c.fail(thisTry, "want a chat completion, got %q", c.tidy(resp.body))
 	}
 	// OpenRouter sends its status before it has an answer, and errors behind it.
-	refusal := got.Error
-	if len(got.Choices) > 0 {
-		refusal = got.Choices[0].Error
+	refusal, first := got.Error, firstChoice(got.Choices)
+	if first != nil {
+		refusal = first.Error
 	}
 	if given(refusal) {
 		said := readRefusal(refusal)
@@ -86,11 +87,25 @@ func (c *Client) read(resp *response) (Reply, *Error) {
 		PromptTokens:     got.Usage.prompt,
 		CompletionTokens: got.Usage.completion,
 	}
-	if len(got.Choices) > 0 {
-		reply.Text, reply.Finish = got.Choices[0].read()
+	if first != nil {
+		reply.Text, reply.Finish = first.read()
 		reply.Finish = c.tidy([]byte(reply.Finish))
 	}
 	return reply, nil
+}
+
+// firstChoice returns the choice of index 0, or the first one where none says so;
+// nil where there is none.
+func firstChoice(choices []choice) *choice {
+	for i := range choices {
+		if at := choices[i].Index; at != nil && *at == 0 {
+			return &choices[i]
+		}
+	}
+	if len(choices) == 0 {
+		return nil
+	}
+	return &choices[0]
 }
 
 // read returns a choice's text and why it ends there.

@@ -10,11 +10,13 @@ import (
 
 func TestRepliesAreRead(t *testing.T) {
 	for body, want := range map[string]Reply{
-		`{"choices": [{"message": {"content": "a"}, "finish_reason": "length"}]}`:                    {Text: "a", Finish: "length"},
-		`{"choices": [{"message": {"content": "a"}, "finish_reason": null}], "usage": null}`:         {Text: "a"},
-		`{"choices": [{"message": {"content": "a"}, "finish_reason": "stop"}, {"message": {}}]}`:     {Text: "a", Finish: "stop"},
-		`{"choices": [{"message": {"content": "a"}}], "error": null, "usage": {"prompt_tokens": 9}}`: {Text: "a", PromptTokens: 9},
-		`{"choices": [{"message": {"content": ""}, "finish_reason": "stop"}]}`:                       {Finish: "stop"},
+		`{"choices": [{"message": {"content": "a"}, "finish_reason": "length"}]}`:                                                      {Text: "a", Finish: "length"},
+		`{"choices": [{"message": {"content": "a"}, "finish_reason": null}], "usage": null}`:                                           {Text: "a"},
+		`{"choices": [{"message": {"content": "a"}, "finish_reason": "stop"}, {"message": {}}]}`:                                       {Text: "a", Finish: "stop"},
+		`{"choices": [{"message": {"content": "a"}}], "error": null, "usage": {"prompt_tokens": 9}}`:                                   {Text: "a", PromptTokens: 9},
+		`{"choices": [{"message": {"content": ""}, "finish_reason": "stop"}]}`:                                                         {Finish: "stop"},
+		`{"choices": [{"index": 1, "message": {"content": "b"}}, {"index": 0, "message": {"content": "a"}, "finish_reason": "stop"}]}`: {Text: "a", Finish: "stop"},
+		`{"choices": [{"index": 1, "message": {"content": "b"}}]}`:                                                                     {Text: "b"},
 		`{"choices": []}`: {Finish: "no choices"},
 		`{"choices": [{"message": {"content": "a"}}], "usage": {"prompt_tokens": 12.0, "completion_tokens": 3.4e0, "cost": 0.1}}`: {Text: "a", PromptTokens: 12, CompletionTokens: 3},
 		`{"choices": [{"message": {"content": "a"}}], "usage": {"prompt_tokens": 11.6, "completion_tokens": null}}`:               {Text: "a", PromptTokens: 12},
@@ -64,6 +66,17 @@ var refusals = []struct {
 	{500, `{"error": {"code": 500, "message": "the request exceeds", "type": "exceed_context_size_error", "n_prompt_tokens": 1407, "n_ctx": 256}}`, thisPrompt, thisPrompt, "500 Internal Server Error: the request exceeds"},
 	{429, `{"error": {"message": "rate limit: your context length is irrelevant", "code": "rate_limit_exceeded"}}`, thisTry, thisTry, "429 Too Many Requests: rate limit"},
 	{503, `{"error": {"message": "Loading model", "type": "unavailable_error", "code": 503}}`, thisTry, thisTry, "503 Service Unavailable: Loading model"},
+}
+
+func TestFinishReasonsTellWhetherAnAnswerIsWhole(t *testing.T) {
+	for _, finish := range []string{"", "stop", "eos", "eos_token", "end_turn", "stop_sequence", "tool_calls", "COMPLETE"} {
+		require.False(t, Reply{Finish: finish}.Broken() || Reply{Finish: finish}.Truncated(), finish)
+	}
+	for _, finish := range []string{"content_filter", "error", "abort", "aborted", "cancelled", "SAFETY", "RECITATION", "ERROR_LIMIT", "timeout", "insufficient_system_resource", "network_error", "incomplete"} {
+		require.True(t, Reply{Finish: finish}.Broken(), finish)
+	}
+	require.True(t, Reply{Finish: "length"}.Truncated())
+	require.False(t, Reply{Finish: "length"}.Broken())
 }
 
 func TestRefusalsHoldForWhatTheyShould(t *testing.T) {

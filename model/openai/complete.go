@@ -3,6 +3,7 @@ package openai
 import (
 	"context"
 	"errors"
+	"regexp"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -28,11 +29,19 @@ type Reply struct {
 // Anthropic's max_tokens.
 func (r Reply) Truncated() bool {
 	switch strings.ToLower(r.Finish) {
-	case "length", "model_length", "max_tokens", "max_output_tokens":
+	case "length", "model_length", "max_length", "max_tokens", "max_output_tokens":
 		return true
 	}
 	return false
 }
+
+// broken are finish reasons of answers that something else cut off than their
+// length.
+var broken = regexp.MustCompile(`(?i)filter|error|abort|cancel|time_?out|safety|recitation|sensitive|block|prohibited|spii|refus|interrupt|incomplete|insufficient|fail|malformed|limit|overload|shed`)
+
+// Broken says whether the answer was cut off by something else, such as a content
+// filter, an error or an abort.
+func (r Reply) Broken() bool { return !r.Truncated() && broken.MatchString(r.Finish) }
 
 // Complete asks for an answer to each prompt and returns them in the order of
 // the prompts. A prompt that fails by itself has Reply.Err set, and the others
