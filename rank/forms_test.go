@@ -326,6 +326,12 @@ var writtenRankings = map[string][]written{
 		{"[1] > [2]\nor rather\n[2] > [1]", "2 1"},
 	},
 	"backwards": {
+		{"[2] > [0] > [1]\n\n(The first one is the least relevant.)", ""},
+		{"Unwichtigste zuerst: [2], [0], [1]", ""},
+		{"最不相关到最相关：[2] > [0] > [1]", ""},
+		{"{\"ranking\": [2, 0, 1], \"note\": \"least relevant first\"}", ""},
+		{"从最相关到最不相关：[2] > [0] > [1]", "2 0 1"},
+		{"Top to bottom: [2] > [0] > [1]", "2 0 1"},
 		{"Bottom to top: [0] > [2] > [1]", ""},
 		{"Worst → best: [2] → [0] → [1]", ""},
 		{"[2] > [0] > [1] (least relevant first)", ""},
@@ -369,6 +375,9 @@ var writtenRankings = map[string][]written{
 		{"{\"order\": \"descending\", \"ranking\": [2, 0, 1]}", "2 0 1"},
 	},
 	"by place": {
+		{"Rank: 2, 0, 1", ""},
+		{"Position: [2], [0], [1]", ""},
+		{"Relevance: 2, 0, 1", ""},
 		{"{\"ranks\": [3, 1, 2]}", ""},
 		{"{\"rank\": [2, 0, 1]}", ""},
 		{"{\"positions\": [3, 1, 2]}", ""},
@@ -411,6 +420,8 @@ var writtenRankings = map[string][]written{
 		{"thought\n[2] > [0] > [1]\n", ""},
 	},
 	"no ranking": {
+		{"Sources: [2], [0], [1]", ""},
+		{"[2] ⊁ [0] > [1]", ""},
 		{"{\"ignore\": [2, 0, 1]}", ""},
 		{"{\"ranking\": [], \"passages\": [2, 0, 1]}", ""},
 		{"{\"error\": \"cannot rank\", \"example\": \"[2] > [0] > [1]\"}", ""},
@@ -422,6 +433,7 @@ var writtenRankings = map[string][]written{
 		{"1. Passage 0 is not relevant.\n2. Passage 1 is the most relevant.\n3. Passage 2 is somewhat relevant.", ""},
 		{"[1] !> [0] > [2]", ""},
 		{"[1] ≯ [0] > [2]", ""},
+		{"[1] >\u0338 [0] > [2]", ""},
 		{"2 > 0 - 2 > 1", ""},
 	},
 	"the worst": {
@@ -432,6 +444,12 @@ var writtenRankings = map[string][]written{
 		{"Bottom two: [2], [0]", ""},
 	},
 	"not meant": {
+		{"For instance, [2] > [0] > [1]", ""},
+		{"You should answer with [2] > [0] > [1]", ""},
+		{"I doubt that [2] > [0] > [1]", ""},
+		{"Is [2] > [0] > [1] right?", ""},
+		{"{\"error\": \"no\", \"ranking\": [2, 0, 1]}", ""},
+		{"The most relevant passages should be listed first. [2] > [0] > [1]", "2 0 1"},
 		{"I would not rank them as [2] > [0] > [1].", ""},
 		{"The ranking [2] > [0] > [1] is incorrect.", ""},
 		{"[2] > [0] > [1]\nThat is wrong.", ""},
@@ -463,6 +481,10 @@ var writtenRankings = map[string][]written{
 		{"Passage 1 is not relevant. Ranking: [2] > [0] > [1]", "2 0 1"},
 	},
 	"another's": {
+		{"ChatGPT's ranking: [2] > [0] > [1]", ""},
+		{"Someone else said [2] > [0] > [1].", ""},
+		{"Sorted by length: [2] > [0] > [1]", ""},
+		{"Popularity: [2] > [0] > [1]", ""},
 		{"[2] > [0] > [1]\n\nThe original order was [0] > [1] > [2].", ""},
 		{"[2] > [0] > [1]\nwhich differs from the input order [0] > [1] > [2]", ""},
 		{"Correct: [2] > [0] > [1]\nIncorrect: [0] > [1] > [2]", ""},

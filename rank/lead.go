@@ -42,12 +42,12 @@ var (
 	goesOn     = regexp.MustCompile(`^` + trim + `[!/]?[-=]{0,2}[<>]{1,3}=?[^\S\n]*[^\s]`)
 	incomplete = regexp.MustCompile(`^` + trim + `[-=]{0,2}[<>]{1,3}=?` + trim + `(?:` + label + `)?` + trim + `[0-9]*\s*$`)
 	theRest    = regexp.MustCompile(`^` + trim + `[-=]{0,2}>{1,3}=?[\s(\[{]*(?i:(?:all|the|any) ){0,2}(?i:rest|others?|remaining|remainder|everything else)\b`)
-	comesFrom  = regexp.MustCompile(`[\pL\pN)\]][^\S\n]*[!/]?[-=]{0,2}[<>]{1,3}=?[\s\[({]*$`)
+	comesFrom  = regexp.MustCompile(`[\pL\pN)\]][^\S\n]*[!/]?[-=]{0,2}[<>]{1,3}=?!?[\s\[({]*$`)
 	// remarks are what a title calls them.
 	remarks = regexp.MustCompile(`(?i)\b(?:reasons?|reasoning|explanations?|rationale|justifications?|notes?|thoughts?)\b[^:\n]*:`)
 	finals  = regexp.MustCompile(`(?i)\b(?:final|answer|revised|corrected|conclusion|actual|actually|rather|instead)\b`)
 	// falls is an order that begins with the best.
-	falls      = regexp.MustCompile(`(?i)\b(?:most|best|highest|strongest|top)\b[^.\n]*?\b(?:least|worst|lowest|weakest)\b|\b(?:least|worst|lowest|weakest)\b[^.,\n]*\blast\b`)
+	falls      = regexp.MustCompile(`(?i)\b(?:most|best|highest|strongest|top)\b[^.\n]*?\b(?:least|worst|lowest|weakest|bottom)\b|从最?(?:相|好|佳|高|重|优)[^\n]*?最?(?:不|低|差)\pL*|\b(?:least|worst|lowest|weakest)\b[^.,\n]*\blast\b`)
 	nothing    = regexp.MustCompile(`^[^\pL\pN<>=]*$`)
 	remarkLast = regexp.MustCompile(`^[\s.,:]*\(([^()<>0-9]*)\)[\s.]*$`)
 	// negated is what makes a ranking one that is not meant.
@@ -60,7 +60,7 @@ var (
 	listing   = regexp.MustCompile(`(?i)\b(?:passages?|documents?|docs?|identifiers?|ids?|sources?|references?|candidates?)\b[^:\n]*:?$`)
 	rankWords = regexp.MustCompile(`(?i)rank|order|sort|answer|final|result|response|output|list|relevan|best|top|prefer|priorit|排序|排名|顺序|答案|结果`)
 	// byPlace is what numbers are that stand in the order of the passages.
-	byPlace   = regexp.MustCompile(`(?i)\b(?:ranks|positions|places|labels|(?:relevance|relevancy) ?\([0-9])|\b[0-9]+ ?(?:-|to) ?[0-9]+\b`)
+	byPlace   = regexp.MustCompile(`(?i)^\W*(?:rank|position|place|relevance|relevancy)\W*$|\b(?:ranks|positions|places|labels|(?:relevance|relevancy) ?\([0-9])|\b[0-9]+ ?(?:-|to) ?[0-9]+\b`)
 	ranksWord = regexp.MustCompile(`(?i)\b(?:rank(?:ing|ings|ed)?|order\w*|sort\w*|top|best)\b`)
 	// states is a sentence, whose citations are no ranking.
 	states = regexp.MustCompile(`(?i)[0-9]|\b(?:is|are|was|were|has|had|came|comes|said|says|by|from|in)\b`)

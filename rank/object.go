@@ -121,8 +121,9 @@ var (
 	rankField   = regexp.MustCompile(`(?i)^(?:rank|ranking|position|place|order)$`)
 	scoreField  = regexp.MustCompile(`(?i)score|relevance|rating|confidence`)
 	orderField  = regexp.MustCompile(`(?i)rank|order|sort|answer|result|output|final|response`)
-	remarkField = regexp.MustCompile(`(?i)reason|thought|think|explanation|analysis|rationale|justif|comment|note|score|relevance|rating|grade|confidence|input|original|irrelevant|excluded|query|ignore|discard|example|error|refus|initial|draft|baseline|previous|before|wrong|incorrect|alternative|rejected|duplicate|skip|not_|worst$`)
+	remarkField = regexp.MustCompile(`(?i)reason|thought|think|explanation|analysis|rationale|justif|comment|note|score|relevance|rating|grade|confidence|input|original|irrelevant|excluded|query|ignore|discard|example|error|refus|initial|draft|baseline|previous|before|wrong|incorrect|alternative|rejected|duplicate|skip|not_|worst$|format|schema|template`)
 	ranksField  = regexp.MustCompile(`(?i)^(?:ranks?|positions?|places?|passage_ranks|labels?)$`)
+	failField   = regexp.MustCompile(`(?i)^(?:error|errors|refusal)$`)
 	backField   = regexp.MustCompile(`(?i)worst|least|lowest|weakest|ascending|\basc\b|increasing|reverse|invers|bottom`)
 	placeField  = regexp.MustCompile(`(?i)^(?:rank|position|place)?[ _-]?([0-9]+)$`)
 )
@@ -229,11 +230,11 @@ func unlike(c candidate, fields []field) bool {
 }
 
 // fromWorst says whether a field is of an order that begins with the worst, or says
-// so.
+// so, or tells of an error.
 func fromWorst(f field) bool {
 	text, isText := f.value.(string)
-	return backField.MatchString(f.name) || isText && !remarkField.MatchString(f.name) && len(text) < 60 &&
-		backField.MatchString(falls.ReplaceAllString(text, ""))
+	return backField.MatchString(f.name) || isText && backwards.MatchString(text) || failField.MatchString(f.name) && f.value != nil && f.value != "" && f.value != false ||
+		isText && !remarkField.MatchString(f.name) && len(text) < 60 && backField.MatchString(falls.ReplaceAllString(text, ""))
 }
 
 // fromList reads a list of identifiers.

@@ -114,6 +114,7 @@ var signs = func() map[rune]string {
 		"!>":  "≯⊁≱⋡",
 		"!<":  "≮⊀≰⋠",
 		"-":   "–—−‐‑‒―－",
+		"!":   "\u0338", // strikes out the sign before it
 		"...": "…",
 		"\n":  "\r\u0085\u2028\u2029",
 	} {

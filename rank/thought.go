@@ -7,7 +7,7 @@ import (
 )
 
 // thoughtWord is what families of models call their thoughts.
-const thoughtWord = `(?:think|thinking|thoughts?|reason|reasoning|rationale|explanation|justification|commentary|critique|plan|planning|draft|internal|analysis|scratch_?pad|reflections?|(?:inner_)?monologue|deliberation|cot|chain_of_thought|tool_calls?|tool_response|function_call)(?:[_-](?:process|steps?|block))?`
+const thoughtWord = `(?:think|thinking|thoughts?|reason|reasoning|rationale|explanation|justification|commentary|critique|plan|planning|draft|internal|analysis|scratch_?pad|reflections?|(?:inner_)?monologue|deliberation|cot|chain_of_thought|tool_calls?|tool_response|function_call)(?:[_-](?:process|steps?|block|content))?`
 
 // thoughtMark is what opens or closes a thought, at the place where it begins. Each
 // alternative names its groups: close is empty in a mark that opens, and channel is
