@@ -7,7 +7,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
@@ -538,11 +537,13 @@ var writtenRankings = map[string][]written{
 // What teachers write is read where it is clear, and refused where it is not.
 func TestWrittenRankings(t *testing.T) {
 	for kind, all := range writtenRankings {
-		for _, c := range all {
-			got := Parse(c.text, 3, 0)
-			read := strings.Trim(fmt.Sprint(got.Order[:got.Found]), "[]")
-			assert.Equal(t, c.want, read, "%s: %q: %+v", kind, c.text, got)
-		}
+		t.Run(kind, func(t *testing.T) {
+			for _, c := range all {
+				got := Parse(c.text, 3, 0)
+				read := strings.Trim(fmt.Sprint(got.Order[:got.Found]), "[]")
+				require.Equal(t, c.want, read, "%q: %+v", c.text, got)
+			}
+		})
 	}
 }
 
