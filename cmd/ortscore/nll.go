@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -109,6 +110,9 @@ func (f *nllFlags) job() (*nll.Job, error) {
 func (f *nllFlags) readTemplate() (*nll.Template, error) {
 	if f.template == chatTemplate && f.answerSpan == nll.Reference {
 		return nil, fmt.Errorf("--answer-span reference: want a text that ends with %q, got --template chat", "Answer: {answer}")
+	}
+	if f.template != chatTemplate && f.set.Changed("date") {
+		return nil, withHint(errors.New("--date: must not be given without --template chat: only a chat template reads it"), "leave it out")
 	}
 	if f.template == "" || f.template == chatTemplate {
 		return nil, nil
