@@ -229,18 +229,27 @@ func TestCancelStopsTheModel(t *testing.T) {
 	whole := time.Since(start)
 
 	// On a busy machine a try may be slow for other reasons: one in five must be quick.
-	quickest := whole
+	// The first forward may have been slow likewise, so that a whole one fits into a try.
+	quickest, stopped := whole, 0
 	for range 5 {
 		ctx, cancel := context.WithTimeout(context.Background(), whole/10)
 		start = time.Now()
 		_, err = lm.Forward(ctx, long)
+		took := time.Since(start)
+		if err == nil {
+			whole, quickest = min(whole, took), min(quickest, took)
+			cancel()
+			continue
+		}
 		require.ErrorIs(t, err, context.DeadlineExceeded)
-		quickest = min(quickest, time.Since(start))
+		stopped++
+		quickest = min(quickest, took)
 
 		_, err = lm.Forward(ctx, long)
 		require.ErrorIs(t, err, context.DeadlineExceeded, "a context that has ended runs nothing")
 		cancel()
 	}
+	require.Positive(t, stopped)
 	t.Logf("a forward of %s stopped after %s", whole, quickest)
 	require.Less(t, quickest, whole*3/4)
 
