@@ -52,10 +52,11 @@ func (d *cached) tryCache(ctx context.Context, l trialLengths) error {
 	if err != nil {
 		return err
 	}
-	if t.CacheSteps, err = largestChange(alone, steps[0]); err != nil {
+	change, err := largestChange(alone, steps[0])
+	if err != nil {
 		return err
 	}
-	if t.CacheSteps > d.changeLimit(alone) {
+	if t.CacheSteps = max(t.CacheSteps, change); t.CacheSteps > d.changeLimit(alone) {
 		return &cacheError{t.CacheSteps}
 	}
 	if d.traits.MaxRows == 1 {

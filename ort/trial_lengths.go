@@ -41,7 +41,7 @@ func lengthsFrom(least, middle int) trialLengths {
 func (s *session) trialLengths() trialLengths {
 	l := lengthsFrom(2, s.fit(trialTokens))
 	breaks := s.info.Graph.Batchwide.Breaks
-	if mixing := (model.Mixing{Breaks: breaks}); mixing.Crosses(l.short, l.long+trialMargin) {
+	if (model.Mixing{Breaks: breaks}).Crosses(l.short, l.long+trialMargin) {
 		least := breaks[len(breaks)-1] + 1
 		l = lengthsFrom(least, least+trialMargin)
 	}
