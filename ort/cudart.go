@@ -10,6 +10,9 @@ typedef struct {
 	int (*get_device)(int *device);
 	int (*set_device)(int device);
 	int (*mem_get_info)(size_t *free, size_t *total);
+	int (*driver_version)(int *version);
+	int (*runtime_version)(int *version);
+	int (*attribute)(int *value, int attribute, int device);
 	int (*malloc)(void **p, size_t size);
 	int (*free)(void *p);
 	int (*last_error)(void);
@@ -24,12 +27,16 @@ static int open_cudart(cudart *rt) {
 	*(void **)&rt->get_device = dlsym(handle, "cudaGetDevice");
 	*(void **)&rt->set_device = dlsym(handle, "cudaSetDevice");
 	*(void **)&rt->mem_get_info = dlsym(handle, "cudaMemGetInfo");
+	*(void **)&rt->driver_version = dlsym(handle, "cudaDriverGetVersion");
+	*(void **)&rt->runtime_version = dlsym(handle, "cudaRuntimeGetVersion");
+	*(void **)&rt->attribute = dlsym(handle, "cudaDeviceGetAttribute");
 	*(void **)&rt->malloc = dlsym(handle, "cudaMalloc");
 	*(void **)&rt->free = dlsym(handle, "cudaFree");
 	*(void **)&rt->last_error = dlsym(handle, "cudaGetLastError");
 	*(void **)&rt->error_string = dlsym(handle, "cudaGetErrorString");
 	dlclose(handle); // the provider holds it as long as the environment lives
-	return rt->get_device && rt->set_device && rt->mem_get_info && rt->malloc && rt->free &&
+	return rt->get_device && rt->set_device && rt->mem_get_info && rt->driver_version &&
+		rt->runtime_version && rt->attribute && rt->malloc && rt->free &&
 		rt->last_error && rt->error_string;
 }
 
@@ -70,6 +77,19 @@ static int device_free(const cudart *rt, int device, void *p) {
 	return leave(rt, device, before, error);
 }
 
+static void cuda_versions(const cudart *rt, int *driver, int *runtime) {
+	*driver = *runtime = 0;
+	rt->driver_version(driver);
+	rt->runtime_version(runtime);
+}
+
+// capability_of asks for cudaDevAttrComputeCapabilityMajor and Minor.
+static void capability_of(const cudart *rt, int device, int *major, int *minor) {
+	*major = *minor = 0;
+	rt->attribute(major, 75, device);
+	rt->attribute(minor, 76, device);
+}
+
 static const char *device_error(const cudart *rt, int error) { return rt->error_string(error); }
 */
 import "C"
@@ -107,6 +127,21 @@ func (rt *cudart) freeMemory() (int64, error) {
 	var free C.size_t
 	err := rt.failed(C.device_memory(&rt.calls, rt.device, &free))
 	return int64(free), err
+}
+
+// versions are the CUDA version that the driver supports and that of the runtime, as
+// CUDA numbers them; 0 for one that is unknown.
+func (rt *cudart) versions() (driver, runtime int) {
+	var d, r C.int
+	C.cuda_versions(&rt.calls, &d, &r)
+	return int(d), int(r)
+}
+
+// capability is the device's compute capability.
+func (rt *cudart) capability() (major, minor int) {
+	var a, b C.int
+	C.capability_of(&rt.calls, rt.device, &a, &b)
+	return int(a), int(b)
 }
 
 func (rt *cudart) alloc(size int) (p unsafe.Pointer, err error) {

@@ -35,7 +35,9 @@ const (
 // reading the whole text, every step reads the whole text, and a note says so.
 func OpenDecoder(ctx context.Context, path string, opts Options) (Decoder, error) {
 	var s session
-	if err := s.read(path, opts); err != nil {
+	beside := opts
+	beside.cache = true
+	if err := s.read(path, beside); err != nil {
 		return nil, err
 	}
 	if s.info.Convention.Present == nil {
@@ -52,7 +54,7 @@ func OpenDecoder(ctx context.Context, path string, opts Options) (Decoder, error
 		if err := d.begin(); err != nil {
 			return nil, nil, err
 		}
-		return d, &d.info, tried(ctx, path, d, d.probe)
+		return d, &d.info, tried(ctx, path, opts.Device, d, d.probe)
 	})
 	var bad *cacheError
 	switch {
@@ -153,7 +155,6 @@ func (d *cached) newCache() {
 	}
 	d.cache, d.info.Cache = &growing{cacheShape: shape}, CacheCopied
 	d.info.CacheToken *= 2
-	d.grows = true
 }
 
 // Close releases the cache and the session.

@@ -34,10 +34,6 @@ static void close_allocator(const OrtApi *api, OrtMemoryInfo *info, OrtAllocator
 	api->ReleaseMemoryInfo(info);
 }
 
-static char *shrink(const OrtApi *api, OrtAllocator *allocator) {
-	return allocator->Shrink == NULL ? NULL : text(api, allocator->Shrink(allocator));
-}
-
 static char *in_use(const OrtApi *api, const OrtAllocator *allocator, long long *bytes) {
 	OrtKeyValuePairs *stats = NULL;
 	OrtStatus *status = api->AllocatorGetStats(allocator, &stats);
@@ -124,9 +120,6 @@ func failure(text *C.char) error {
 
 func (m *memory) close() { C.close_allocator(m.api, m.info, m.allocator) }
 
-// shrink has the arena give back what none of its tensors lie in.
-func (m *memory) shrink() error { return failure(C.shrink(m.api, m.allocator)) }
-
 // inUse is the bytes of the arena that tensors lie in, the weights among them.
 func (m *memory) inUse() (int64, error) {
 	var bytes C.longlong
@@ -152,9 +145,6 @@ func (m *memory) alloc(size int) (*buffer, error) {
 	b, err := &buffer{memory: m, size: size}, error(nil)
 	if m.cuda != nil {
 		b.data, err = m.cuda.alloc(size)
-		if errors.Is(err, model.ErrOutOfMemory) && m.shrink() == nil {
-			b.data, err = m.cuda.alloc(size) // the arena may have held it
-		}
 	} else if C.posix_memalign(&b.data, alignment, C.size_t(max(size, 1))) != 0 {
 		err = model.ErrOutOfMemory
 	}

@@ -19,6 +19,14 @@ type Library struct {
 	Version string
 }
 
+// cudaCall is where the reason begins in a failed call of CUDA's libraries: before
+// it stand ONNX Runtime's own function, with all of its template arguments, and a
+// provider's option. cudnnPlan is a plan as JSON, some 2 kB.
+var (
+	cudaCall  = regexp.MustCompile(`^.*(?:::CudaCall\(|Failed to parse provider option).*?((?:CUDA|CUBLAS|CUDNN|CUDNN_FE|CURAND|CUFFT) failure \d+: )`)
+	cudnnPlan = regexp.MustCompile(`:?\{"context":.*\}`)
+)
+
 var ortPrefix = regexp.MustCompile(`^.*\[ONNXRuntimeError\] : \d+ : [A-Z_]+ : `)
 
 var (
@@ -86,6 +94,8 @@ func cleanText(text string) string {
 		text = strings.TrimPrefix(text, prefix)
 	}
 	text = strings.Join(strings.Fields(text), " ")
+	text = cudnnPlan.ReplaceAllString(text, ", ")
+	text = cudaCall.ReplaceAllString(text, "$1")
 	// ONNX Runtime puts its own source file and function before the reason.
 	if m := ortPrefix.FindStringIndex(text); m != nil {
 		text = text[m[1]:]

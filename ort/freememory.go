@@ -6,10 +6,33 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path"
 	"strconv"
 	"strings"
 )
+
+var errClosed = errors.New("want an open session, got one that is closed")
+
+// FreeMemory is what is left of the device's memory, in bytes, by what it or the
+// machine says: on CUDA within Options.MemoryLimit, on the cpu within the limits
+// of the process's control groups. What the session keeps for runs like those
+// before is not counted as free.
+func (s *session) FreeMemory() (int64, error) {
+	if s.memory == nil {
+		return 0, errClosed
+	}
+	if s.memory.cuda == nil {
+		return freeMemory(os.DirFS("/"))
+	}
+	free, err := s.memory.cuda.freeMemory()
+	if err == nil && s.opts.MemoryLimit > 0 {
+		var used int64
+		used, err = s.memory.inUse()
+		free = max(0, min(free, s.opts.MemoryLimit-used))
+	}
+	return free, err
+}
 
 // freeMemory is what programs on this machine can still take without swapping, in
 // bytes, and within the limits of the process's control groups. root is "/".

@@ -26,6 +26,8 @@ type Options struct {
 	// Graph says whether the graph may be rewritten.
 	Graph Graph
 
+	// Attention says which attention kernels CUDA may take; "" is Flash.
+	Attention Attention
 	// MemoryLimit bounds the bytes that ONNX Runtime takes on the CUDA device for
 	// weights and a run's tensors, 0 for no bound. A Decoder's cache lies beside it.
 	MemoryLimit int64
@@ -44,6 +46,8 @@ type Options struct {
 	Windows []int
 	// AllowLeak lets a graph score that is not causal.
 	AllowLeak bool
+
+	cache bool // a decoder's lies beside the session's memory
 }
 
 // Graph says whether a graph is rewritten in memory, so that it gives what is
@@ -151,7 +155,7 @@ func (lm *LM) open(ctx context.Context) error {
 		lm.empty = append(lm.empty, emptyPast(past.Type, lm.info.KVHeads, lm.info.HeadDim))
 	}
 	lm.settleMixing()
-	return tried(ctx, lm.source.path, lm, lm.probe)
+	return tried(ctx, lm.source.path, lm.opts.Device, lm, lm.probe)
 }
 
 // settleMixing has the graph tell which sequences share a batch, before the trial.

@@ -19,8 +19,13 @@ var outOfMemory = []string{
 	"bad_alloc",
 	"out of memory",
 	"cudaerrormemoryallocation",
+	"cublas failure 3:", // the resource allocation failed
+	"cublas failure 1:", // not initialized: what a handle gives for want of memory, too
+	"the resource allocation failed",
 	"cublas_status_alloc_failed",
 	"cudnn_status_alloc_failed",
+	"device_allocation_failed", // cuDNN 9's internal errors
+	"host_allocation_failed",
 }
 
 // memoryError makes an error of a text that says that memory ran out, with

@@ -15,6 +15,7 @@ import (
 // but the cache.
 type session struct {
 	session *onnx.DynamicAdvancedSession
+	thread  *thread // that all calls of the session run on
 	memory  *memory
 	opts    Options
 	in, to  []string // names of the inputs and outputs, the cache's last
@@ -27,9 +28,7 @@ type session struct {
 	form      graph.Form
 	source    source
 
-	ran     bool // a first time
-	grows   bool // the graph's own tensors grow with what the cache holds
-	largest demand
+	ran bool // a first time
 }
 
 // read reads the graph at path and settles what its inputs and outputs are.
@@ -44,7 +43,7 @@ func (s *session) read(path string, opts Options) error {
 	}
 	if err == nil {
 		s.info = Info{Graph: g, Convention: conv, Form: FullLogits}
-		s.opts, s.source = opts, source{path: path}
+		s.opts, s.source = opts, source{path: path, size: g.Bytes}
 		err = s.sizes(opts)
 	}
 	if err != nil {
@@ -110,7 +109,7 @@ func (s *session) asItIs() error {
 
 // tried runs the first probe of what was opened at path, and closes it where that
 // fails.
-func tried(ctx context.Context, path string, opened io.Closer, probe func(context.Context) error) error {
+func tried(ctx context.Context, path string, device int, opened io.Closer, probe func(context.Context) error) error {
 	err := probe(ctx)
 	if err == nil {
 		return nil
@@ -119,7 +118,7 @@ func tried(ctx context.Context, path string, opened io.Closer, probe func(contex
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	return fmt.Errorf("%s: %w", path, cudaReason(err))
+	return fmt.Errorf("%s: %w", path, cudaReason(err, device))
 }
 
 // Info describes the session.
@@ -134,7 +133,8 @@ func (s *session) Close() error {
 	if s.session == nil {
 		return nil
 	}
-	err := s.session.Destroy()
+	err := s.thread.do(s.session.Destroy)
+	s.thread.close()
 	s.session = nil
 	return err
 }
@@ -173,10 +173,16 @@ func (s *session) start(cached bool) (err error) {
 
 // connect makes the session for the inputs and outputs that start settled.
 func (s *session) connect() (err error) {
-	s.session, s.info.Provider, s.info.Notes, err = newSession(s.source, s.in, s.to, s.opts)
-	s.source.data, s.ran, s.largest = nil, false, demand{}
-	if err == nil {
-		s.memory, err = newMemory(s.session, s.info.Provider, s.opts.Device)
+	s.thread = newThread()
+	err = s.thread.do(func() (err error) {
+		s.session, s.info.Provider, s.info.Notes, err = newSession(s.source, s.in, s.to, s.opts)
+		return err
+	})
+	s.source.data, s.ran = nil, false
+	if err != nil {
+		s.thread.close()
+	} else if s.memory, err = newMemory(s.session, s.info.Provider, s.opts.Device); err == nil {
+		err = s.memory.checkLimit(s.opts.MemoryLimit)
 	}
 	if err != nil {
 		_ = s.Close()
@@ -306,9 +312,6 @@ func (s *session) run(ctx context.Context, f *forward, past, outputs []onnx.Valu
 		defer restore()
 		s.ran = true
 	}
-	if err := s.makeRoom(f); err != nil {
-		return err
-	}
 	var values []onnx.Value
 	defer func() { destroy(values) }()
 	for _, mk := range s.inputs {
@@ -318,7 +321,9 @@ func (s *session) run(ctx context.Context, f *forward, past, outputs []onnx.Valu
 		}
 		values = append(values, v)
 	}
-	return runUntil(ctx, s.session, append(values[:len(values):len(values)], past...), outputs)
+	return s.thread.do(func() error {
+		return explain(runUntil(ctx, s.session, append(values[:len(values):len(values)], past...), outputs), s.opts.Device)
+	})
 }
 
 // logits runs a forward that gives logits [rows, width, V], with those of the cache's

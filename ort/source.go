@@ -15,6 +15,7 @@ type source struct {
 	path   string
 	data   []byte // nil for the file at path
 	folder string
+	size   int64 // bytes of the file and its weights
 }
 
 // weightsFolder is the session's entry for where external data lies, for graphs

@@ -7,7 +7,7 @@ import (
 
 // Flags that only some teachers of rank use.
 var (
-	localFlags = []string{"dtype", "ep", "devices", "replicas", "gpu-memory", "threads", "graph", "ort-lib", "io-map", "allow-leak", "bos", "date",
+	localFlags = []string{"dtype", "ep", "devices", "replicas", "gpu-memory", "cuda-attention", "threads", "graph", "ort-lib", "io-map", "allow-leak", "bos", "date",
 		"repetition-penalty", "batch-tokens", "batch-size", "cache-tokens", "stats"}
 	remoteFlags = []string{"base-url", "model", "api-key-file", "extra-body", "parallel", "retries", "deadline"}
 )

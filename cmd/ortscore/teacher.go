@@ -26,6 +26,7 @@ type teacherFlags struct {
 	devices                []int
 	replicas, threads      int
 	gpuMemory              int // MiB
+	cudaAttention          ort.Attention
 	ortLib                 string
 	ioMap                  map[string]string
 	allowLeak              bool
@@ -46,6 +47,8 @@ func (f *teacherFlags) add(fs *pflag.FlagSet) {
 	fs.Var(numbers{&f.devices}, "devices", "the CUDA devices, as `0,1,...`: the model runs on all of them (seed name: --device)")
 	fs.Var(atLeast{&f.replicas, 1}, "replicas", "copies of the model that run side by side on a device, each in memory of its own")
 	fs.Var(atLeast{&f.gpuMemory, 0}, "gpu-memory", "`MiB` that a copy of the model may take on a CUDA device, rank's cache left out (default all there is)")
+	f.cudaAttention = ort.Flash
+	fs.Var(word[ort.Attention]{&f.cudaAttention, oneOf(ort.Flash, ort.CuDNN)}, "cuda-attention", "CUDA's attention kernels: flash, or cudnn, which plans anew for every shape of a batch")
 	fs.Var(atLeast{&f.threads, 0}, "threads", "threads of a copy of the model on the cpu (default the cores, divided among the copies)")
 	f.graph = ort.AutoGraph
 	fs.Var(word[ort.Graph]{&f.graph, oneOf(ort.AutoGraph, ort.FullGraph)}, "graph", "auto: the model's graph rewritten in memory, to give what is asked alone; full: as it is")
@@ -75,7 +78,7 @@ func (f *teacherFlags) checkDevice() error {
 	if f.ep != ort.CPU || f.set == nil {
 		return nil
 	}
-	for _, name := range []string{"devices", "gpu-memory"} {
+	for _, name := range []string{"devices", "gpu-memory", "cuda-attention"} {
 		variable, value := fromEnvironment(name)
 		switch {
 		case f.set.Changed(name):
@@ -255,6 +258,7 @@ func (t *teacher) load(open func(path string, opts ort.Options) (ort.Info, error
 		Context:   t.context(),
 		Windows:   t.config.Windows,
 
+		Attention:   t.flags.cudaAttention,
 		MemoryLimit: int64(t.flags.gpuMemory) << 20,
 	}
 	if opts.Threads == 0 && t.flags.replicas > 1 {
@@ -263,9 +267,6 @@ func (t *teacher) load(open func(path string, opts ort.Options) (ort.Info, error
 	for _, opts.Device = range t.flags.devices {
 		for range t.flags.replicas {
 			info, err := open(t.files.Model, opts)
-			if errors.Is(err, ort.ErrCUDA) {
-				return withHint(err, "the provider's libraries lie beside the library of ONNX Runtime, CUDA's own and cuDNN's on LD_LIBRARY_PATH; see docs/gpu.md")
-			}
 			if err == nil {
 				err = t.checkVocab(info.Vocab)
 			}

@@ -43,12 +43,11 @@ func (u *ui) print(text string) {
 	}
 }
 
-// fail prints an error and the hint it carries.
+// fail prints an error and what to do about it.
 func (u *ui) fail(err error) {
 	fmt.Fprintf(u.err, "ortscore: error: %v\n", err)
-	var h *hinted
-	if errors.As(err, &h) {
-		fmt.Fprintf(u.err, "ortscore: hint: %s\n", h.hint)
+	if hint := hintOf(err); hint != "" {
+		fmt.Fprintf(u.err, "ortscore: hint: %s\n", hint)
 	}
 }
 

@@ -19,6 +19,7 @@ type Model struct {
 	Outputs  []Tensor
 	Ops      map[string]int // operator type to how often it stands in the graph
 	External []External     // the files that hold weights, one entry a file
+	Bytes    int64          // of the model's file and the weights beside it
 	Params   int64          // elements in all initializers
 	// Precision is the narrowest type that matrices of weights are stored in: fp32, fp16,
 	// bf16, int8, int4 ... and "" where none is found. A head in fp32 does not make int8 layers fp32.
@@ -115,7 +116,9 @@ func Read(path string) (*Model, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
+	m.Bytes = int64(len(data))
 	for _, ext := range m.External {
+		m.Bytes += ext.Size
 		if err := checkExternal(filepath.Dir(path), ext); err != nil {
 			return nil, fmt.Errorf("%s: %w", path, err)
 		}

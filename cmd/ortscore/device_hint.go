@@ -1,0 +1,37 @@
+package main
+
+import (
+	"errors"
+
+	"github.com/ortscore/ortscore/model"
+	"github.com/ortscore/ortscore/ort"
+)
+
+// deviceHints are the ways out of what a device says, the particular before the
+// general.
+var deviceHints = []struct {
+	err  error
+	hint string
+}{
+	{model.ErrOutOfMemory, "smaller weights (--dtype) or a shorter --max-length take less memory; on a GPU, nvidia-smi shows what else is on it"},
+	{ort.ErrDriver, "update the driver, or take ONNX Runtime's build for CUDA 12; see docs/gpu.md"},
+	{ort.ErrNoDevice, "nvidia-smi lists the devices; CUDA_VISIBLE_DEVICES or a container may hide them"},
+	{ort.ErrNoKernels, "docs/gpu.md lists the GPUs that ONNX Runtime's wheel has kernels for; --ep cpu does without one"},
+	{ort.ErrNoPlan, "--cuda-attention flash does without cuDNN's attention"},
+	{ort.ErrDevice, "dmesg shows what the driver says of the GPU (Xid); CUDA_LAUNCH_BLOCKING=1 names the operator that failed; --ep cpu does without the GPU"},
+	{ort.ErrCUDA, "the provider's libraries lie beside the library of ONNX Runtime, CUDA's own and cuDNN's on LD_LIBRARY_PATH; see docs/gpu.md"},
+}
+
+// hintOf returns what to do about an error, "" where nothing is known.
+func hintOf(err error) string {
+	var h *hinted
+	if errors.As(err, &h) {
+		return h.hint
+	}
+	for _, known := range deviceHints {
+		if errors.Is(err, known.err) {
+			return known.hint
+		}
+	}
+	return ""
+}
