@@ -137,3 +137,31 @@ func TestFill(t *testing.T) {
 	b.fill(seqs, alone(seqs, 0, 2))
 	require.Equal(t, Batch{Rows: 2, Width: 3, Lens: []int{2, 3}, TokenIDs: []int64{1, 2, PadID, 7, 8, 9}}, b)
 }
+
+func TestRoundUp(t *testing.T) {
+	for n, want := range map[int]int{1: 1, 63: 64, 300: 304, 320: 320, 500: 504, 630: 640, 1000: 1008, 1020: 1024, 3200: 3200, 3201: 3264, 5000: 5056} {
+		require.Equal(t, want, roundUp(n, 1<<20), n)
+		require.Equal(t, n, roundUp(n, 0), "not wanted")
+	}
+	require.Equal(t, 2046, roundUp(2046, 2046), "the model's context")
+	require.Equal(t, 2040, roundUp(2036, 2046), "a smaller step fits")
+}
+
+// Rounded widths keep within the budget, and change no score.
+func TestRoundedWidths(t *testing.T) {
+	seqs := make([]Sequence, 40)
+	for i := range seqs {
+		seqs[i] = Sequence{Tokens: make([]int32, 400+i), Answer: Span{From: 1, To: 2}}
+	}
+	q := newQueue(seqs, nil, Trees{}, Mixing{}, math.MaxInt, math.MaxInt)
+	q.widest = 1000
+	widths := map[int]bool{}
+	var b Batch
+	for rows := q.next(Limits{Tokens: 2000}); len(rows) > 0; rows = q.next(Limits{Tokens: 2000}) {
+		b.fillTo(q.width(rows[0].tokens), seqs, rows)
+		widths[b.Width] = true
+		require.LessOrEqual(t, b.Rows*b.Width, 2000)
+		require.Zero(t, b.Width%8)
+	}
+	require.LessOrEqual(t, len(widths), 6)
+}

@@ -25,6 +25,10 @@ type LM struct {
 	// Tuner, if set, chooses the tokens of a batch, within Limits.Tokens.
 	Tuner *Tuner
 
+	// Widest, if set, rounds the widths of batches up, where that costs little, to so
+	// many tokens at most: for a device that prepares for each new shape.
+	Widest int
+
 	// LogitsMemory bounds the bytes of the fp32 logits [n, V] in one run of a
 	// Scorer, whose log-softmax takes as much once or twice again; 0 for no bound.
 	// Batches are cut to it. A sequence whose own answer takes more runs once for
@@ -67,6 +71,9 @@ func (lm *LM) LogLikelihood(ctx context.Context, seqs []Sequence) ([]float32, er
 	}
 	run := &scoring{LM: lm, seqs: seqs, scores: make([]float32, len(seqs)), copies: identical(seqs)}
 	run.queue = newQueue(seqs, run.copies, lm.trees(), lm.mixing(), lm.mostTokens(), lm.mostPositions())
+	if lm.mixing().Any() { // else a width may mean something
+		run.queue.widest = lm.Widest
+	}
 	group, ctx := errgroup.WithContext(ctx)
 	for _, s := range lm.Scorers {
 		group.Go(func() error { return run.work(ctx, s) })
@@ -154,7 +161,7 @@ func (r *scoring) work(ctx context.Context, s Scorer) error {
 		if len(rows) == 0 {
 			return nil
 		}
-		b.fill(r.seqs, rows)
+		b.fillTo(r.queue.width(rows[0].tokens), r.seqs, rows)
 		start := time.Now()
 		err := r.score(ctx, s, &b, rows)
 		switch {
