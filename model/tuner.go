@@ -10,6 +10,10 @@ import "time"
 type Tuner struct {
 	Least, Most int // the budgets that are tried
 
+	// Falling begins with Most and halves it for as long as that costs nothing, so
+	// that the largest memory is taken first.
+	Falling bool
+
 	tokens  int // now
 	runs    int // of full batches at this budget
 	rate    float64
@@ -24,28 +28,34 @@ const (
 	// tuneRuns is how many full batches a budget is judged by, the fastest of them:
 	// the first pays for memory that the others find, and a busy machine only slows.
 	tuneRuns = 3
-	// tuneGain is what a doubled budget must be worth. A larger batch has more
-	// padding and takes more memory.
+	// tuneGain is what a doubled budget must be worth, and less than what a halved one
+	// may cost. A larger batch has more padding and takes more memory.
 	tuneGain = 1.03
 )
 
 // Tokens returns the budget of a batch whose longest sequence has so many tokens.
 // Budgets that hold not even that one are skipped.
 func (t *Tuner) Tokens(longest int) int {
-	if t.tokens == 0 {
+	switch {
+	case t.tokens > 0:
+	case t.Falling:
+		t.tokens = max(1, t.Most)
+	case t.Least == 0:
+		t.tokens = DefaultLeast
+	default:
 		t.tokens = max(1, t.Least)
-		if t.Least == 0 {
-			t.tokens = DefaultLeast
-		}
 	}
-	for !t.settled && t.tokens < longest && t.more() > t.tokens {
-		t.tokens, t.runs, t.rate = t.more(), 0, 0
+	for !t.settled && !t.Falling && t.tokens < longest && t.other() > t.tokens {
+		t.tokens, t.runs, t.rate = t.other(), 0, 0
 	}
 	return t.tokens
 }
 
-// more is the budget after the present one.
-func (t *Tuner) more() int {
+// other is the budget to try after the present one.
+func (t *Tuner) other() int {
+	if t.Falling {
+		return min(t.tokens, max(t.Least, t.tokens/2))
+	}
 	if t.Most > 0 {
 		return max(t.tokens, min(2*t.tokens, t.Most))
 	}
@@ -66,11 +76,15 @@ func (t *Tuner) Ran(budget, padded, tokens int, took time.Duration) {
 	if t.runs < tuneRuns {
 		return
 	}
-	gained := t.best == 0 || t.rate >= tuneGain*t.highest
-	if gained {
-		t.best, t.highest = t.tokens, t.rate
+	wanted := tuneGain * t.highest
+	if t.Falling {
+		wanted = t.highest / tuneGain
 	}
-	next := t.more()
+	gained := t.best == 0 || t.rate >= wanted
+	if gained {
+		t.best, t.highest = t.tokens, max(t.rate, t.highest)
+	}
+	next := t.other()
 	if !gained || next == t.tokens {
 		t.tokens, t.settled = t.best, true
 		return

@@ -37,6 +37,17 @@ func TestTunerClimbsWhileItGains(t *testing.T) {
 	require.Equal(t, []int{1000}, tune(t, &Tuner{Most: 1000}, 900, func(int) float64 { return 1000 }))
 }
 
+func TestTunerFallsWhileItCostsNothing(t *testing.T) {
+	falling := func() *Tuner { return &Tuner{Least: 512, Most: 8192, Falling: true} }
+	saturates := func(tokens int) float64 { return 1000 * float64(min(tokens, 2048)) }
+	require.Equal(t, []int{8192, 4096, 2048, 1024, 2048}, tune(t, falling(), 100, saturates))
+	require.Equal(t, []int{8192, 4096, 2048, 1024, 512}, tune(t, falling(), 100, func(int) float64 { return 1000 }))
+	require.Equal(t, []int{8192, 4096, 8192}, tune(t, falling(), 100, func(tokens int) float64 { return float64(tokens) }))
+	// What is a little slower each time does not add up.
+	require.Equal(t, []int{8192, 4096, 2048, 4096}, tune(t, falling(), 100, func(tokens int) float64 { return map[int]float64{8192: 1000, 4096: 980, 2048: 960}[tokens] }))
+	require.Equal(t, []int{300}, tune(t, &Tuner{Least: 300, Most: 300, Falling: true}, 100, func(int) float64 { return 1000 }))
+}
+
 // One slow run in three, as on a busy machine or the first that takes memory, is
 // not the budget's fault.
 func TestTunerForgivesSlowRuns(t *testing.T) {

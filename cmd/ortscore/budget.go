@@ -27,6 +27,9 @@ func (s *scoring) lm() *model.LM {
 		room := fits(t.freeMemory()/2, t.forwardToken(s.job.Builder.MaxLength))
 		lm.Tuner = tuner(t.info.Provider, room)
 	}
+	if t.info.Provider == ort.CUDA {
+		lm.Widest = s.job.Builder.MaxLength
+	}
 	return lm
 }
 
@@ -41,12 +44,12 @@ func (s *scoring) page() int {
 }
 
 // tuner finds the tokens of a batch, within what the memory is likely to hold. A
-// GPU needs some thousands to be busy at all; on a CPU a larger batch soon leaves
-// its caches.
+// GPU needs some thousands to be busy at all, and its arena keeps what it grew by:
+// it begins with the largest. On a CPU a larger batch soon leaves its caches.
 func tuner(provider ort.Provider, room int) *model.Tuner {
 	t := &model.Tuner{Least: 512, Most: 8192}
 	if provider == ort.CUDA {
-		t = &model.Tuner{Least: 2048, Most: 65536}
+		t = &model.Tuner{Least: 2048, Most: 65536, Falling: true}
 	}
 	t.Most = min(t.Most, room)
 	t.Least = min(t.Least, t.Most)

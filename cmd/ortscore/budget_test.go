@@ -16,6 +16,9 @@ func TestTunerStaysWithinTheMemory(t *testing.T) {
 	require.Equal(t, 2048, tuner(ort.CUDA, 9000).Least)
 	small := tuner(ort.CUDA, 300)
 	require.Equal(t, []int{300, 300}, []int{small.Least, small.Most})
+	require.Equal(t, 300, small.Tokens(100))
+	big := tuner(ort.CUDA, math.MaxInt32)
+	require.Equal(t, 65536, big.Tokens(100), "the largest memory is taken first")
 }
 
 // A forward of Llama-7B in fp16 takes, by the sizes of its tensors, about 90 KB a
