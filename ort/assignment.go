@@ -23,7 +23,6 @@ import "C"
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -74,21 +73,29 @@ func assignments(session *onnx.DynamicAdvancedSession) (assigned, error) {
 	return out, nil
 }
 
+// shapeArithmetic are the operators that ONNX Runtime leaves on the cpu where they
+// compute shapes and lengths, single numbers that kernels want there. CUDA has
+// kernels for each: nothing else puts them on the cpu.
+var shapeArithmetic = []string{"Add", "Cast", "Concat", "ConstantOfShape", "Div", "Equal", "Gather", "Greater", "GreaterOrEqual",
+	"Less", "LessOrEqual", "Max", "Min", "Mul", "Range", "ReduceMax", "Reshape", "Shape", "Size", "Slice", "Squeeze", "Sub", "Unsqueeze", "Where"}
+
 // onCPU says which nodes of a session that was meant for another provider run on
-// the cpu; "" for none.
+// the cpu, those that compute shapes left out; "" for none.
 func (a assigned) onCPU() string {
 	all, here := 0, 0
-	for provider, ops := range a {
-		for _, n := range ops {
+	var ops []string
+	for provider, counts := range a {
+		for op, n := range counts {
 			all += n
-			if provider == "CPUExecutionProvider" {
+			if provider == "CPUExecutionProvider" && !slices.Contains(shapeArithmetic, op) {
 				here += n
+				ops = append(ops, op)
 			}
 		}
 	}
 	if here == 0 {
 		return ""
 	}
-	ops := slices.Sorted(maps.Keys(a["CPUExecutionProvider"]))
+	slices.Sort(ops)
 	return fmt.Sprintf("%d of the graph's %d nodes run on the cpu: %s", here, all, strings.Join(ops, ", "))
 }

@@ -132,9 +132,9 @@ func TestAssignments(t *testing.T) {
 	require.Len(t, got, 1)
 	require.Equal(t, 2, got["CPUExecutionProvider"]["GroupQueryAttention"])
 	require.Regexp(t, `^\d+ of the graph's \d+ nodes run on the cpu: .*GroupQueryAttention, MatMul`, got.onCPU())
-	require.Equal(t, "2 of the graph's 5 nodes run on the cpu: Cast, Shape",
-		assigned{"CPUExecutionProvider": {"Shape": 1, "Cast": 1}, "CUDAExecutionProvider": {"MatMul": 3}}.onCPU())
-	require.Empty(t, assigned{"CUDAExecutionProvider": {"MatMul": 3}}.onCPU())
+	require.Equal(t, "2 of the graph's 6 nodes run on the cpu: GatherND, MatMulInteger",
+		assigned{"CPUExecutionProvider": {"Shape": 1, "MatMulInteger": 1, "GatherND": 1}, "CUDAExecutionProvider": {"MatMul": 3}}.onCPU())
+	require.Empty(t, assigned{"CPUExecutionProvider": {"Shape": 1, "Cast": 1}, "CUDAExecutionProvider": {"MatMul": 3}}.onCPU())
 }
 
 func TestFreeMemory(t *testing.T) {
