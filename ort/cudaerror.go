@@ -12,12 +12,13 @@ import (
 )
 
 // Why CUDA does not run a model. ErrCUDA is in the chain of each error that says why
-// it does not start, and one of the others with it where the reason is known.
+// it does not start, with one of the others where the reason is known.
 var (
 	ErrCUDA      = errors.New("the cuda provider does not start")
 	ErrDriver    = errors.New("the NVIDIA driver is too old")
 	ErrNoDevice  = errors.New("no CUDA device")
 	ErrNoKernels = errors.New("no kernels for the GPU")
+	ErrGraph     = errors.New("the cuda provider does not run this graph")
 	ErrNoPlan    = errors.New("no cuDNN plan for the attention")
 	// ErrDevice is a call that failed on a device that is there: a fault of the GPU, of
 	// the driver or of a kernel.
@@ -62,6 +63,18 @@ func cudaError(err error, device int) error {
 func cudaReason(err error, device int) error {
 	if known, _ := meaning(err); known {
 		return cudaError(err, device)
+	}
+	return err
+}
+
+// notOnCUDA says of a first forward that CUDA did not do whether the device or the
+// graph is the reason. What a trial finds in a forward's numbers stays as it is.
+func notOnCUDA(err error, device int) error {
+	if known, _ := meaning(err); known {
+		return cudaError(err, device)
+	}
+	if errors.Is(err, errFirstForward) && !errors.Is(err, model.ErrOutOfMemory) {
+		return fmt.Errorf("%w: %w", ErrGraph, err)
 	}
 	return err
 }

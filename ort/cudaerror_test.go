@@ -42,6 +42,13 @@ func TestCudaErrors(t *testing.T) {
 
 func TestCleanCudaText(t *testing.T) {
 	require.Equal(t, "CUBLAS failure 14: an internal operation failed", cleanText(cudaCallText))
+	require.Equal(t, "CUDA failure 35: CUDA driver version is insufficient for CUDA runtime version",
+		cleanText(`provider_options_utils.h:187 Parse Failed to parse provider option "device_id": CUDA failure 35: CUDA driver version is insufficient for CUDA runtime version ; GPU=-1`))
+	require.Equal(t, "non-zero status code returned while running MoE node. Name:'/moe' Status Message: Arch unsupported for MoE GEMM",
+		cleanText("Non-zero status code returned while running MoE node. Name:'/moe' Status Message: /onnxruntime_src/a.h:967 void k::R<T>::f(G<T>, In) [with E = D; T = __half] Arch unsupported for MoE GEMM"))
+	for _, odd := range []string{"/onnxruntime_src/a.cc:1 ", "/onnxruntime_src/a.cc:1 f(", "/onnxruntime_src/a.cc:1 )( [with"} {
+		require.NotPanics(t, func() { cleanText(odd) })
+	}
 	require.Equal(t, "failed to build cuDNN graph for Flash Attention, cudnn version:91300", cleanText(cudnnText))
 }
 

@@ -34,6 +34,10 @@ const (
 // model runs. Where the graph has no cache, or one that does not agree with
 // reading the whole text, every step reads the whole text, and a note says so.
 func OpenDecoder(ctx context.Context, path string, opts Options) (Decoder, error) {
+	return onProvider(ctx, opts, func(opts Options) (Decoder, error) { return openDecoderOn(ctx, path, opts) })
+}
+
+func openDecoderOn(ctx context.Context, path string, opts Options) (Decoder, error) {
 	var s session
 	beside := opts
 	beside.cache = true
@@ -54,7 +58,7 @@ func OpenDecoder(ctx context.Context, path string, opts Options) (Decoder, error
 		if err := d.begin(); err != nil {
 			return nil, nil, err
 		}
-		return d, &d.info, tried(ctx, path, opts.Device, d, d.probe)
+		return d, &d.info, d.tried(ctx, d, d.probe)
 	})
 	var bad *cacheError
 	switch {

@@ -19,13 +19,50 @@ type Library struct {
 	Version string
 }
 
-// cudaCall is where the reason begins in a failed call of CUDA's libraries: before
-// it stand ONNX Runtime's own function, with all of its template arguments, and a
-// provider's option. cudnnPlan is a plan as JSON, some 2 kB.
 var (
-	cudaCall  = regexp.MustCompile(`^.*(?:::CudaCall\(|Failed to parse provider option).*?((?:CUDA|CUBLAS|CUDNN|CUDNN_FE|CURAND|CUFFT) failure \d+: )`)
+	// buildPath begins the place in ONNX Runtime's sources that an exception names,
+	// with the function's signature behind it.
+	buildPath = regexp.MustCompile(`/onnxruntime_src/\S+:\d+ `)
+	// optionFailure is what stands before CUDA's words where an option asked for a device.
+	optionFailure = regexp.MustCompile(`^.*Failed to parse provider option "device_id": `)
+	// cudnnPlan is a plan as JSON, some 2 kB.
 	cudnnPlan = regexp.MustCompile(`:?\{"context":.*\}`)
 )
+
+// dropSignatures takes the places in ONNX Runtime's sources out of a text: path and
+// line, and a function with all its template arguments, such as "void f(T) [with T =
+// float]".
+func dropSignatures(text string) string {
+	for {
+		at := buildPath.FindStringIndex(text)
+		if at == nil {
+			return text
+		}
+		rest := text[at[1]:]
+		rest = strings.TrimPrefix(strings.TrimSpace(afterBrackets(rest, '(', ')')), "const ")
+		if strings.HasPrefix(rest, "[with ") {
+			rest = strings.TrimSpace(afterBrackets(rest, '[', ']'))
+		}
+		text = text[:at[0]] + rest
+	}
+}
+
+// afterBrackets returns what follows the first pair of brackets and all within it;
+// the text itself where there is none.
+func afterBrackets(text string, open, end byte) string {
+	depth := 0
+	for i := range len(text) {
+		switch text[i] {
+		case open:
+			depth++
+		case end:
+			if depth--; depth == 0 {
+				return text[i+1:]
+			}
+		}
+	}
+	return text
+}
 
 var ortPrefix = regexp.MustCompile(`^.*\[ONNXRuntimeError\] : \d+ : [A-Z_]+ : `)
 
@@ -95,7 +132,8 @@ func cleanText(text string) string {
 	}
 	text = strings.Join(strings.Fields(text), " ")
 	text = cudnnPlan.ReplaceAllString(text, ", ")
-	text = cudaCall.ReplaceAllString(text, "$1")
+	text = optionFailure.ReplaceAllString(dropSignatures(text), "")
+	text = strings.TrimPrefix(text, "Exception during initialization: ")
 	// ONNX Runtime puts its own source file and function before the reason.
 	if m := ortPrefix.FindStringIndex(text); m != nil {
 		text = text[m[1]:]

@@ -47,7 +47,8 @@ type Options struct {
 	// AllowLeak lets a graph score that is not causal.
 	AllowLeak bool
 
-	cache bool // a decoder's lies beside the session's memory
+	cache bool     // a decoder's lies beside the session's memory
+	notes []string // what to say of the session
 }
 
 // Graph says whether a graph is rewritten in memory, so that it gives what is
@@ -97,11 +98,13 @@ type LM struct {
 // and tries it: what cannot score is refused here, not hours later. The graph is rewritten for scoring; where that fails it runs as it
 // is, and a note says why.
 func Open(ctx context.Context, path string, opts Options) (*LM, error) {
-	form := graph.Scoring
-	if opts.Provider == CUDA || opts.Provider == Auto && CheckCUDA(opts.Device) == nil {
-		form = graph.ScoringPresent
-	}
-	return openLM(ctx, path, opts, form)
+	return onProvider(ctx, opts, func(opts Options) (*LM, error) {
+		form := graph.Scoring
+		if opts.Provider == CUDA {
+			form = graph.ScoringPresent
+		}
+		return openLM(ctx, path, opts, form)
+	})
 }
 
 func openLM(ctx context.Context, path string, opts Options, form graph.Form) (*LM, error) {
@@ -155,7 +158,7 @@ func (lm *LM) open(ctx context.Context) error {
 		lm.empty = append(lm.empty, emptyPast(past.Type, lm.info.KVHeads, lm.info.HeadDim))
 	}
 	lm.settleMixing()
-	return tried(ctx, lm.source.path, lm.opts.Device, lm, lm.probe)
+	return lm.tried(ctx, lm, lm.probe)
 }
 
 // settleMixing has the graph tell which sequences share a batch, before the trial.

@@ -1,8 +1,10 @@
 package ort
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	onnx "github.com/yalue/onnxruntime_go"
 )
@@ -18,29 +20,43 @@ const (
 	Auto Provider = "auto"
 )
 
-// newSession opens a graph on the wanted provider.
-func newSession(src source, in, out []string, opts Options) (*onnx.DynamicAdvancedSession, Provider, []string, error) {
+// onProvider opens a model on the provider that the options name, of which Auto is
+// none: it takes CUDA if that runs the model, else the CPU with a note.
+func onProvider[T any](ctx context.Context, opts Options, open func(Options) (T, error)) (none T, err error) {
 	switch opts.Provider {
-	case CUDA:
-		s, notes, err := cudaSession(src, in, out, opts)
-		return s, CUDA, notes, err
-	case CPU, "":
-		s, err := cpuSession(src, in, out, opts)
-		return s, CPU, nil, err
+	case CPU, CUDA:
+		return open(opts)
+	case "":
+		opts.Provider = CPU
+		return open(opts)
 	case Auto:
-		err := CheckCUDA(opts.Device)
-		if err == nil {
-			s, notes, failed := cudaSession(src, in, out, opts)
-			if failed == nil {
-				return s, CUDA, notes, nil
-			}
-			err = failed
-		}
-		note := "runs on the cpu: " + err.Error()
-		s, err := cpuSession(src, in, out, opts)
-		return s, CPU, []string{note}, err
+	default:
+		return none, fmt.Errorf("want provider cpu, cuda or auto, got %q", opts.Provider)
 	}
-	return nil, "", nil, fmt.Errorf("want provider cpu, cuda or auto, got %q", opts.Provider)
+	opts.Provider = CUDA
+	if err = CheckCUDA(opts.Device); err == nil {
+		m, failed := open(opts)
+		if failed == nil || ctx.Err() != nil {
+			return m, failed
+		}
+		err = failed
+	}
+	opts.Provider = CPU
+	opts.notes = append(slices.Clone(opts.notes), "runs on the cpu: "+err.Error())
+	m, failed := open(opts)
+	if failed != nil && ctx.Err() == nil {
+		failed = fmt.Errorf("%w; before that, %w", failed, err)
+	}
+	return m, failed
+}
+
+// newSession opens a graph on a provider, with notes on what a person should know.
+func newSession(src source, in, out []string, opts Options) (*onnx.DynamicAdvancedSession, []string, error) {
+	if opts.Provider == CUDA {
+		return cudaSession(src, in, out, opts)
+	}
+	s, err := cpuSession(src, in, out, opts)
+	return s, nil, err
 }
 
 func cpuSession(src source, in, out []string, opts Options) (*onnx.DynamicAdvancedSession, error) {

@@ -2,8 +2,10 @@ package ort
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	onnx "github.com/yalue/onnxruntime_go"
 
@@ -42,7 +44,7 @@ func (s *session) read(path string, opts Options) error {
 		err = checkCausal(path, conv, opts)
 	}
 	if err == nil {
-		s.info = Info{Graph: g, Convention: conv, Form: FullLogits}
+		s.info = Info{Graph: g, Convention: conv, Form: FullLogits, Provider: opts.Provider}
 		s.opts, s.source = opts, source{path: path, size: g.Bytes}
 		err = s.sizes(opts)
 	}
@@ -107,9 +109,11 @@ func (s *session) asItIs() error {
 	return err
 }
 
-// tried runs the first probe of what was opened at path, and closes it where that
-// fails.
-func tried(ctx context.Context, path string, device int, opened io.Closer, probe func(context.Context) error) error {
+var errFirstForward = errors.New("a first forward failed")
+
+// tried runs the first probe of what was opened, the session s, and closes it where
+// that fails.
+func (s *session) tried(ctx context.Context, opened io.Closer, probe func(context.Context) error) error {
 	err := probe(ctx)
 	if err == nil {
 		return nil
@@ -118,7 +122,10 @@ func tried(ctx context.Context, path string, device int, opened io.Closer, probe
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	return fmt.Errorf("%s: %w", path, cudaReason(err, device))
+	if s.info.Provider == CUDA {
+		err = notOnCUDA(err, s.opts.Device)
+	}
+	return fmt.Errorf("%s: %w", s.source.path, err)
 }
 
 // Info describes the session.
@@ -175,7 +182,9 @@ func (s *session) start(cached bool) (err error) {
 func (s *session) connect() (err error) {
 	s.thread = newThread()
 	err = s.thread.do(func() (err error) {
-		s.session, s.info.Provider, s.info.Notes, err = newSession(s.source, s.in, s.to, s.opts)
+		var notes []string
+		s.session, notes, err = newSession(s.source, s.in, s.to, s.opts)
+		s.info.Notes = slices.Concat(s.opts.notes, notes)
 		return err
 	})
 	s.source.data, s.ran = nil, false
@@ -203,7 +212,6 @@ func (s *session) reopen(ctx context.Context) error {
 		return fmt.Errorf("%s: %w", s.source.path, err)
 	}
 	notes := s.info.Notes
-	s.opts.Provider = s.info.Provider // and not the cpu, where another was to be had
 	err = s.connect()
 	s.info.Notes = notes
 	return err

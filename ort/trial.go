@@ -202,7 +202,7 @@ func (lm *LM) runBatch(ctx context.Context, seqs [][]int32, positions [][]int) (
 	}
 	values, err := lm.valuesAt(ctx, b, at)
 	if err != nil {
-		return nil, fmt.Errorf("a first forward failed: %w", err)
+		return nil, fmt.Errorf("%w: %w", errFirstForward, err)
 	}
 	rows := make([]*outputs, len(seqs))
 	n := len(values) / len(at)

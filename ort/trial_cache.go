@@ -43,7 +43,7 @@ func (d *cached) tryCache(ctx context.Context, l trialLengths) error {
 	t.CacheTokens = l.long + more
 	alone, err := d.whole(ctx, texts[1], secondStep, 0)
 	if err != nil {
-		return fmt.Errorf("a first forward failed: %w", err)
+		return fmt.Errorf("%w: %w", errFirstForward, err)
 	}
 	if err := d.tryLater(ctx, texts[1], l.short, alone); err != nil {
 		return err

@@ -17,6 +17,7 @@ var deviceHints = []struct {
 	{ort.ErrDriver, "update the driver, or take ONNX Runtime's build for CUDA 12; see docs/gpu.md"},
 	{ort.ErrNoDevice, "nvidia-smi lists the devices; CUDA_VISIBLE_DEVICES or a container may hide them"},
 	{ort.ErrNoKernels, "docs/gpu.md lists the GPUs that ONNX Runtime's wheel has kernels for; --ep cpu does without one"},
+	{ort.ErrGraph, "--ep cpu runs it, slower; another export of the model (--dtype, docs/models.md) may run on CUDA"},
 	{ort.ErrNoPlan, "--cuda-attention flash does without cuDNN's attention"},
 	{ort.ErrDevice, "dmesg shows what the driver says of the GPU (Xid); CUDA_LAUNCH_BLOCKING=1 names the operator that failed; --ep cpu does without the GPU"},
 	{ort.ErrCUDA, "the provider's libraries lie beside the library of ONNX Runtime, CUDA's own and cuDNN's on LD_LIBRARY_PATH; see docs/gpu.md"},
