@@ -1,6 +1,10 @@
 package model
 
-import "context"
+import (
+	"context"
+	"fmt"
+	"math"
+)
 
 // Decoder is a language model that remembers: the keys and values of what its
 // rows have read stay where the model runs, so that a step costs its new tokens
@@ -13,12 +17,12 @@ type Decoder interface {
 	Reset(rows, width, capacity int) error
 
 	// Prefill reads prompts into the rows from first on, in place of what those
-	// rows held.
-	Prefill(ctx context.Context, first int, prompts [][]int32) (*Next, error)
+	// rows held, and answers what is asked of each.
+	Prefill(ctx context.Context, first int, prompts [][]int32, asks []Ask) ([]Candidates, error)
 
-	// Step appends next[r] to row r. A row that gets nothing, or lies beyond next,
-	// has ended: what it held may be lost.
-	Step(ctx context.Context, next [][]int32) (*Next, error)
+	// Step appends next[r] to row r, and answers what is asked of each. A row that
+	// gets nothing, or lies beyond next, has ended: what it held may be lost.
+	Step(ctx context.Context, next [][]int32, asks []Ask) ([]Candidates, error)
 }
 
 // Traits are what a Decoder can do.
@@ -33,15 +37,99 @@ type Traits struct {
 	Breaks []int
 }
 
-// Next holds the logits of the tokens that come next, one row of V for each
-// sequence of a Prefill or a Step. They are valid until the following call.
-type Next struct {
-	Logits *Logits // [n, T, V]
-	At     []int   // [n] the position of each sequence's last token
+// Ask says which tokens a Decoder is asked about: those that may follow a sequence's
+// last token. At most one of its fields is set; the zero value asks nothing.
+type Ask struct {
+	Tokens    []int32 // these
+	Likeliest bool    // the one with the largest logit, the lowest id among equals
+	All       bool    // every word of the vocabulary
 }
 
-// Row returns the V logits of what follows sequence i; scratch is as for
-// Logits.At.
-func (n *Next) Row(i int, scratch []float32) []float32 {
-	return n.Logits.At(i, n.At[i], scratch)
+// Check refuses tokens that a vocabulary of so many words does not have.
+func (a Ask) Check(vocab int) error {
+	for _, id := range a.Tokens {
+		if id < 0 || int(id) >= vocab {
+			return fmt.Errorf("want tokens below the model's vocabulary of %d, got %d", vocab, id)
+		}
+	}
+	return nil
+}
+
+// Candidates are the tokens that were asked about after one sequence. They are valid
+// until the Decoder's next call.
+type Candidates struct {
+	IDs    []int32   // as in Ask.Tokens; nil for every word of the vocabulary
+	Logits []float32 // one for each
+	// Total is ln of the sum of exp(logit) over the whole vocabulary. It is not finite
+	// where a logit is NaN or +Inf, be it asked about or not.
+	Total float64
+}
+
+func (c *Candidates) id(i int) int32 {
+	if c.IDs == nil {
+		return int32(i)
+	}
+	return c.IDs[i]
+}
+
+// logProb is ln P of the token at a place.
+func (c *Candidates) logProb(i int) float64 { return float64(c.Logits[i]) - c.Total }
+
+// mass is what the tokens' probabilities add up to.
+func (c *Candidates) mass() float64 {
+	sum := 0.0
+	for i := range c.Logits {
+		sum += math.Exp(c.logProb(i))
+	}
+	return min(1, sum)
+}
+
+// Candidates answers what is asked at positions, asks[i] at at[i], out of full logits.
+func (l *Logits) Candidates(at []Position, asks []Ask) ([]Candidates, error) {
+	for _, ask := range asks {
+		if err := ask.Check(l.Vocab); err != nil {
+			return nil, err
+		}
+	}
+	out := make([]Candidates, len(asks))
+	eachRow(len(asks), l.scratch(), func(i int, scratch []float32) {
+		out[i] = l.candidates(at[i], asks[i], scratch)
+	})
+	return out, nil
+}
+
+func (l *Logits) candidates(at Position, ask Ask, scratch []float32) Candidates {
+	ids := ask.Tokens
+	switch {
+	case ask.All:
+		scratch = nil // the next row's numbers must not take the place of these
+	case !ask.Likeliest && len(ids) == 0:
+		return Candidates{}
+	}
+	logits := l.At(at.Row, at.At, scratch)
+	s := newSoftmax(logits)
+	c := Candidates{Total: s.largest + s.logSum}
+	if ask.All {
+		c.Logits = logits
+		return c
+	}
+	if ask.Likeliest {
+		ids = []int32{Likeliest(logits)}
+	}
+	c.IDs = ids
+	for _, id := range ids {
+		c.Logits = append(c.Logits, logits[id])
+	}
+	return c
+}
+
+// Likeliest returns the place of the largest logit, the first of equals.
+func Likeliest(logits []float32) int32 {
+	best := 0
+	for i, x := range logits {
+		if x > logits[best] {
+			best = i
+		}
+	}
+	return int32(best)
 }

@@ -283,22 +283,22 @@ func (g *generation) fill(ctx context.Context) error {
 }
 
 func (g *generation) prefill(ctx context.Context, first int, group []*writer) error {
-	prompts := make([][]int32, len(group))
+	prompts, asks := make([][]int32, len(group)), make([]Ask, len(group))
 	stats := StepStats{Prefill: true, Rows: len(group)}
 	for i, w := range group {
-		prompts[i] = w.prompt.Tokens
+		prompts[i], asks[i] = w.prompt.Tokens, w.ask()
 		stats.Tokens += len(prompts[i])
 		stats.Padding += len(prompts[0]) - len(prompts[i])
 		g.rows[first+i] = w
 	}
 	g.live += len(group)
 	start := time.Now()
-	next, err := g.decoder.Prefill(ctx, first, prompts)
+	next, err := g.decoder.Prefill(ctx, first, prompts, asks)
 	if err != nil {
 		return err
 	}
 	stats.Duration = time.Since(start)
-	g.advance(next, first, len(group), &stats)
+	g.advance(next, first, &stats)
 	return nil
 }
 
@@ -308,7 +308,7 @@ func (g *generation) step(ctx context.Context) error {
 	for g.rows[last-1] == nil {
 		last--
 	}
-	tokens := make([][]int32, last)
+	tokens, asks := make([][]int32, last), make([]Ask, last)
 	most := g.chunk(last)
 	stats := StepStats{}
 	for r, w := range g.rows[:last] {
@@ -317,16 +317,17 @@ func (g *generation) step(ctx context.Context) error {
 		}
 		tokens[r] = w.unread[:min(most, len(w.unread))]
 		w.unread = w.unread[len(tokens[r]):]
+		asks[r] = w.ask()
 		stats.Rows++
 		stats.Tokens += len(tokens[r])
 	}
 	start := time.Now()
-	next, err := g.decoder.Step(ctx, tokens)
+	next, err := g.decoder.Step(ctx, tokens, asks)
 	if err != nil {
 		return err
 	}
 	stats.Duration = time.Since(start)
-	g.advance(next, 0, last, &stats)
+	g.advance(next, 0, &stats)
 	return nil
 }
 
@@ -346,14 +347,14 @@ func (g *generation) chunk(rows int) int {
 	return most
 }
 
-// advance lets n rows from first on write on, and clears those that have ended.
-func (g *generation) advance(next *Next, first, n int, stats *StepStats) {
-	eachRow(n, next.Logits.scratch(), func(i int, scratch []float32) {
+// advance lets the rows from first on write on, and clears those that have ended.
+func (g *generation) advance(next []Candidates, first int, stats *StepStats) {
+	eachRow(len(next), 0, func(i int, _ []float32) {
 		if w := g.rows[first+i]; w != nil && len(w.unread) == 0 {
-			w.write(next.Row(i, scratch))
+			w.write(&next[i])
 		}
 	})
-	for r := first; r < first+n; r++ {
+	for r := first; r < first+len(next); r++ {
 		if w := g.rows[r]; w != nil && w.ended() {
 			g.out[w.index] = w.out
 			*w = writer{} // a page of them would hold much

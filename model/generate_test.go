@@ -168,6 +168,37 @@ func TestGenerateSkipsForcedTokens(t *testing.T) {
 	require.Equal(t, 9, steps(model.Traits{ChunkRows: 2}))
 }
 
+// A decoder is asked about what may come next alone: not about forced tokens, but for
+// the first, nor about rows that have something to read first; and about all words where
+// they are sampled from.
+func TestGenerateAsksForLittle(t *testing.T) {
+	asks := func(s model.Sampling, guide func(int) model.Guide) (all []model.Ask) {
+		d := decoderOf(model.Traits{ChunkRows: 1, Refill: true})
+		generate(t, &model.Generator{Decoders: []model.Decoder{d}, Sampling: s}, texts(3, guide))
+		for _, a := range d.Asks {
+			all = append(all, a...)
+		}
+		return all
+	}
+	guided := asks(model.Sampling{Temperature: 1, RepetitionPenalty: 2}, func(int) model.Guide { return &waltz{n: 2} })
+	choices := 0
+	for _, a := range guided {
+		if len(a.Tokens) > 0 {
+			choices++
+			require.Equal(t, []int32{4, 9, 20}, a.Tokens)
+		}
+		require.False(t, a.All || a.Likeliest)
+	}
+	require.Equal(t, 3*2, choices)
+	require.Contains(t, guided, model.Ask{}, "steps that read forced tokens")
+
+	// Rows that have ended ask nothing.
+	require.Subset(t, []model.Ask{{Likeliest: true}, {}}, asks(model.Sampling{TopP: 0.5}, nil))
+	for _, s := range []model.Sampling{{Temperature: 1}, {RepetitionPenalty: 2}} {
+		require.Subset(t, []model.Ask{{All: true}, {}}, asks(s, nil))
+	}
+}
+
 func TestGenerateFirstTokenIsLookedAtEvenIfForced(t *testing.T) {
 	forced := &waltz{n: 1, at: 1} // two forced tokens and no choice
 	got := generate(t, &model.Generator{Decoders: []model.Decoder{decoderOf(model.Traits{})}}, []model.Prompt{{Tokens: []int32{5}, MaxNew: 9, Guide: forced}})[0]
@@ -275,9 +306,8 @@ func TestGenerateRefuses(t *testing.T) {
 		require.ErrorContains(t, err, "prompt 1: want a token or more and room for one, got ")
 	}
 	p := model.Prompt{Tokens: []int32{1}, MaxNew: 5, Guide: beyond{}}
-	out, err := g.Generate(context.Background(), []model.Prompt{p})
-	require.NoError(t, err)
-	require.EqualError(t, out[0].Err, fmt.Sprintf("want tokens below the model's vocabulary of %d, got %d", vocab, vocab))
+	_, err := g.Generate(context.Background(), []model.Prompt{p})
+	require.EqualError(t, err, fmt.Sprintf("want tokens below the model's vocabulary of %d, got %d", vocab, vocab))
 }
 
 type beyond struct{}

@@ -39,6 +39,15 @@ type Batch struct {
 	Parents []int
 }
 
+// Last returns the position of each row's last token.
+func (b *Batch) Last() []Position {
+	at := make([]Position, b.Rows)
+	for r, n := range b.Lens {
+		at[r] = Position{Row: r, At: n - 1}
+	}
+	return at
+}
+
 // PadID fills the padding. Any id serves, since pads are masked; 0 is in every
 // vocabulary.
 const PadID = 0

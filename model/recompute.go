@@ -10,17 +10,17 @@ import (
 // text again. It is as right as a cache, and slower by about the text's length.
 type Recompute struct {
 	Forwarder Forwarder
-	Last      LastForwarder // asked in place of the Forwarder, if set
-	Mixing    Mixing        // of the model
+	Predictor Predictor // asked in place of the Forwarder, if set
+	Mixing    Mixing    // of the model
 	seqs      [][]int32
 	batch     Batch
 }
 
-// LastForwarder runs a language model over a batch for the logits of each row's last
-// token alone.
-type LastForwarder interface {
-	// ForwardLast returns logits [B, 1, V]; else it is as Forward.
-	ForwardLast(ctx context.Context, b *Batch) (*Logits, error)
+// Predictor runs a language model over a batch for what may follow each row's last
+// token.
+type Predictor interface {
+	// Predict answers what is asked of each row; else it is as Forward.
+	Predict(ctx context.Context, b *Batch, asks []Ask) ([]Candidates, error)
 }
 
 // Traits implements Decoder. Texts grow one by one where not all may be mixed.
@@ -39,26 +39,25 @@ func (d *Recompute) Reset(rows, _, _ int) error {
 }
 
 // Prefill implements Decoder.
-func (d *Recompute) Prefill(ctx context.Context, first int, prompts [][]int32) (*Next, error) {
+func (d *Recompute) Prefill(ctx context.Context, first int, prompts [][]int32, asks []Ask) ([]Candidates, error) {
 	for i, p := range prompts {
 		d.seqs[first+i] = slices.Clone(p)
 	}
-	return d.forward(ctx, d.seqs[first:first+len(prompts)])
+	return d.predict(ctx, d.seqs[first:first+len(prompts)], asks)
 }
 
 // Step implements Decoder.
-func (d *Recompute) Step(ctx context.Context, next [][]int32) (*Next, error) {
+func (d *Recompute) Step(ctx context.Context, next [][]int32, asks []Ask) ([]Candidates, error) {
 	for r, ids := range next {
 		if len(ids) == 0 {
 			d.seqs[r] = nil
 		}
 		d.seqs[r] = append(d.seqs[r], ids...)
 	}
-	return d.forward(ctx, d.seqs[:len(next)])
+	return d.predict(ctx, d.seqs[:len(next)], asks)
 }
 
-func (d *Recompute) forward(ctx context.Context, seqs [][]int32) (*Next, error) {
-	out := &Next{At: make([]int, len(seqs))}
+func (d *Recompute) predict(ctx context.Context, seqs [][]int32, asks []Ask) ([]Candidates, error) {
 	rows := make([]Sequence, len(seqs))
 	alone := make([]tree, len(seqs))
 	for r, ids := range seqs {
@@ -66,20 +65,19 @@ func (d *Recompute) forward(ctx context.Context, seqs [][]int32) (*Next, error) 
 		if len(ids) == 0 {
 			ids = []int32{PadID}
 		}
-		rows[r], out.At[r] = Sequence{Tokens: ids}, len(ids)-1
+		rows[r] = Sequence{Tokens: ids}
 		alone[r].add(rows[r], r, 0)
 	}
 	d.batch.fill(rows, alone)
-	var err error
-	if d.Last != nil {
-		clear(out.At)
-		if out.Logits, err = d.Last.ForwardLast(ctx, &d.batch); err != nil {
-			return nil, err
-		}
-		return out, out.Logits.check(&Batch{Rows: len(seqs), Width: 1})
+	if d.Predictor != nil {
+		return d.Predictor.Predict(ctx, &d.batch, asks)
 	}
-	if out.Logits, err = d.Forwarder.Forward(ctx, &d.batch); err != nil {
+	logits, err := d.Forwarder.Forward(ctx, &d.batch)
+	if err != nil {
 		return nil, err
 	}
-	return out, out.Logits.check(&d.batch)
+	if err := logits.check(&d.batch); err != nil {
+		return nil, err
+	}
+	return logits.Candidates(d.batch.Last(), asks)
 }

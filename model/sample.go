@@ -2,7 +2,6 @@ package model
 
 import (
 	"cmp"
-	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -24,12 +23,12 @@ type sampler struct {
 	Sampling
 	rng  *rand.Rand     // nil for greedy
 	seen map[int32]bool // tokens of the prompt and since; nil without a penalty
-	list []candidate
+	list []share
 }
 
-// candidate is a token that may be drawn.
-type candidate struct {
-	id int32
+// share is a candidate that may be drawn.
+type share struct {
+	at int     // its place
 	x  float64 // its logit, then its share
 }
 
@@ -49,39 +48,28 @@ func newSampler(s Sampling, seed uint64, prompt []int32) *sampler {
 	return out
 }
 
-// choose picks one of allowed, or of all tokens where allowed is nil. The choice
-// comes with the plain probabilities of the model, before temperature and
-// penalties. Logits that are not finite where they matter are a *NonFiniteError.
-func (s *sampler) choose(logits []float32, allowed []int32) (int32, Choice, error) {
-	softmax := newSoftmax(logits)
-	if bad := softmax.largest + softmax.logSum; math.IsNaN(bad) || math.IsInf(bad, 0) {
-		return 0, Choice{}, &NonFiniteError{Value: bad}
+// plain reports whether the likeliest token is the one to choose.
+func (s *sampler) plain() bool { return s.rng == nil && s.seen == nil }
+
+// choose picks one of the candidates and returns it with the plain ln P of the model,
+// before temperature and penalties. What is not finite where it matters is a
+// *NonFiniteError.
+func (s *sampler) choose(c *Candidates) (id int32, logProb float64, err error) {
+	if math.IsNaN(c.Total) || math.IsInf(c.Total, 0) {
+		return 0, 0, &NonFiniteError{Value: c.Total}
 	}
-	mass := 1.0
-	if allowed != nil {
-		mass = 0
-		for _, id := range allowed {
-			if int(id) >= len(logits) {
-				return 0, Choice{}, fmt.Errorf("want tokens below the model's vocabulary of %d, got %d", len(logits), id)
-			}
-			mass += math.Exp(softmax.logProb(logits[id]))
-		}
+	at := 0
+	if s.rng != nil {
+		at = s.draw(c)
+	} else {
+		at = s.best(c)
 	}
-	var id int32
-	switch {
-	case s.rng != nil:
-		id = s.draw(logits, allowed)
-	case s.seen == nil && allowed == nil:
-		id = int32(slices.Index(logits, float32(softmax.largest)))
-	default:
-		id = s.best(logits, allowed)
-	}
-	c := Choice{LogProb: softmax.logProb(logits[id]), Mass: min(1, mass)}
-	if math.IsInf(c.LogProb, -1) {
-		return 0, Choice{}, &NonFiniteError{Value: c.LogProb}
+	id, logProb = c.id(at), c.logProb(at)
+	if math.IsInf(logProb, -1) {
+		return 0, 0, &NonFiniteError{Value: logProb}
 	}
 	s.note(id)
-	return id, c, nil
+	return id, logProb, nil
 }
 
 // note remembers a token that was written.
@@ -91,48 +79,39 @@ func (s *sampler) note(id int32) {
 	}
 }
 
-// each calls f with every token that may be chosen and its logit, penalised.
-func (s *sampler) each(logits []float32, allowed []int32, f func(id int32, x float64)) {
-	add := func(id int32) {
-		x := float64(logits[id])
-		switch {
-		case !s.seen[id]:
-		case x > 0:
-			x /= s.RepetitionPenalty
-		default:
-			x *= s.RepetitionPenalty
-		}
-		f(id, x)
+// penalised is a candidate's logit, less what it costs to repeat it.
+func (s *sampler) penalised(c *Candidates, at int) float64 {
+	x := float64(c.Logits[at])
+	switch {
+	case !s.seen[c.id(at)]:
+		return x
+	case x > 0:
+		return x / s.RepetitionPenalty
 	}
-	if allowed == nil {
-		for id := range logits {
-			add(int32(id))
-		}
-		return
-	}
-	for _, id := range allowed {
-		add(id)
-	}
+	return x * s.RepetitionPenalty
 }
 
-func (s *sampler) best(logits []float32, allowed []int32) int32 {
-	best, top := int32(-1), math.Inf(-1)
-	s.each(logits, allowed, func(id int32, x float64) {
-		if best < 0 || x > top {
-			best, top = id, x
+// best returns the place of the candidate with the largest logit, the first of equals.
+func (s *sampler) best(c *Candidates) int {
+	best, top := 0, math.Inf(-1)
+	for i := range c.Logits {
+		if x := s.penalised(c, i); x > top {
+			best, top = i, x
 		}
-	})
+	}
 	return best
 }
 
-// draw samples from the softmax at the temperature, cut to the nucleus.
-func (s *sampler) draw(logits []float32, allowed []int32) int32 {
+// draw samples from the softmax at the temperature, cut to the nucleus, and returns
+// the candidate's place.
+func (s *sampler) draw(c *Candidates) int {
 	s.list = s.list[:0]
 	top, sum := math.Inf(-1), 0.0
-	s.each(logits, allowed, func(id int32, x float64) {
-		s.list = append(s.list, candidate{id, x})
+	for i := range c.Logits {
+		x := s.penalised(c, i)
+		s.list = append(s.list, share{i, x})
 		top = max(top, x)
-	})
+	}
 	for i := range s.list {
 		s.list[i].x = math.Exp((s.list[i].x - top) / s.Temperature)
 		sum += s.list[i].x
@@ -141,12 +120,12 @@ func (s *sampler) draw(logits []float32, allowed []int32) int32 {
 		sum = s.cut(sum)
 	}
 	at := s.rng.Float64() * sum
-	for _, c := range s.list {
-		if at -= c.x; at < 0 {
-			return c.id
+	for _, one := range s.list {
+		if at -= one.x; at < 0 {
+			return one.at
 		}
 	}
-	return s.list[0].id // rounding left a rest
+	return s.list[0].at // rounding left a rest
 }
 
 // cut reduces the list, whose shares add up to sum, to the nucleus, the likeliest
@@ -155,8 +134,8 @@ func (s *sampler) cut(sum float64) float64 {
 	// What all tokens below this share add up to is outside the nucleus anyway:
 	// most of a vocabulary need not be sorted.
 	least := (1 - s.TopP) * sum / float64(len(s.list))
-	s.list = slices.DeleteFunc(s.list, func(c candidate) bool { return c.x < least })
-	slices.SortStableFunc(s.list, func(a, b candidate) int { return cmp.Compare(b.x, a.x) })
+	s.list = slices.DeleteFunc(s.list, func(c share) bool { return c.x < least })
+	slices.SortStableFunc(s.list, func(a, b share) int { return cmp.Compare(b.x, a.x) })
 	kept := 0.0
 	for i, c := range s.list {
 		if kept += c.x; kept >= s.TopP*sum {

@@ -7,13 +7,20 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// of are candidates out of full logits: those allowed, or every word.
+func of(logits []float32, allowed []int32) *Candidates {
+	l := &Logits{Rows: 1, Width: 1, Vocab: len(logits), F32: logits}
+	c := l.candidates(Position{}, Ask{Tokens: allowed, All: allowed == nil}, nil)
+	return &c
+}
+
 // counts draws n times and counts the tokens.
 func counts(t *testing.T, s Sampling, logits []float32, allowed []int32, n int) []int {
 	t.Helper()
 	out := make([]int, len(logits))
 	rows := newSampler(s, 7, nil)
 	for range n {
-		id, _, err := rows.choose(logits, allowed)
+		id, _, err := rows.choose(of(logits, allowed))
 		require.NoError(t, err)
 		out[id]++
 	}
@@ -62,15 +69,15 @@ func TestSamplingFollowsTheModel(t *testing.T) {
 
 func TestGreedyTakesTheFirstOfEquals(t *testing.T) {
 	s := newSampler(Sampling{}, 0, nil)
-	id, c, err := s.choose([]float32{1, 2, 2, 0}, nil)
+	id, _, err := s.choose(of([]float32{1, 2, 2, 0}, nil))
 	require.NoError(t, err)
 	require.Equal(t, int32(1), id)
-	require.Equal(t, 1.0, c.Mass)
-	id, c, err = s.choose(logitsOf(0.7, 0.1, 0.2), []int32{1, 2})
+	few := of(logitsOf(0.7, 0.1, 0.2), []int32{1, 2})
+	id, logProb, err := s.choose(few)
 	require.NoError(t, err)
 	require.Equal(t, int32(2), id)
-	require.InDelta(t, 0.3, c.Mass, 1e-6)
-	require.InDelta(t, math.Log(0.2), c.LogProb, 1e-6)
+	require.InDelta(t, 0.3, few.mass(), 1e-6)
+	require.InDelta(t, math.Log(0.2), logProb, 1e-6)
 }
 
 // As transformers' RepetitionPenaltyLogitsProcessor: a positive logit is divided,
@@ -78,15 +85,15 @@ func TestGreedyTakesTheFirstOfEquals(t *testing.T) {
 func TestRepetitionPenalty(t *testing.T) {
 	s := newSampler(Sampling{RepetitionPenalty: 2}, 0, []int32{0})
 	logits := []float32{3, 2, -1}
-	id, c, err := s.choose(logits, nil)
+	id, logProb, err := s.choose(of(logits, nil))
 	require.NoError(t, err)
 	require.Equal(t, int32(1), id, "3/2 is below 2")
-	require.InDelta(t, 2-math.Log(math.Exp(3)+math.Exp(2)+math.Exp(-1)), c.LogProb, 1e-6)
-	id, _, err = s.choose(logits, nil)
+	require.InDelta(t, 2-math.Log(math.Exp(3)+math.Exp(2)+math.Exp(-1)), logProb, 1e-6)
+	id, _, err = s.choose(of(logits, nil))
 	require.NoError(t, err)
 	require.Equal(t, int32(0), id, "now 2/2 is below 3/2")
 	s.note(2)
-	id, _, err = s.choose([]float32{-4, -3, -1}, nil)
+	id, _, err = s.choose(of([]float32{-4, -3, -1}, nil))
 	require.NoError(t, err)
 	require.Equal(t, int32(2), id, "-2 is still above -8 and -6")
 }
@@ -94,13 +101,46 @@ func TestRepetitionPenalty(t *testing.T) {
 func TestChooseRefuses(t *testing.T) {
 	nan, inf := float32(math.NaN()), float32(math.Inf(1))
 	for _, logits := range [][]float32{{0, nan}, {0, inf}, {-inf, -inf}} {
-		_, _, err := newSampler(Sampling{}, 0, nil).choose(logits, nil)
+		_, _, err := newSampler(Sampling{}, 0, nil).choose(of(logits, nil))
 		var bad *NonFiniteError
 		require.ErrorAs(t, err, &bad)
 	}
-	_, _, err := newSampler(Sampling{}, 0, nil).choose([]float32{0, -inf, -inf}, []int32{1, 2})
+	_, _, err := newSampler(Sampling{}, 0, nil).choose(of([]float32{0, -inf, -inf}, []int32{1, 2}))
 	require.Error(t, err, "the model rules out all that is allowed")
-	id, _, err := newSampler(Sampling{}, 0, nil).choose([]float32{-inf, 1}, nil)
+	id, _, err := newSampler(Sampling{}, 0, nil).choose(of([]float32{-inf, 1}, nil))
 	require.NoError(t, err)
 	require.Equal(t, int32(1), id)
+}
+
+// The likeliest of full logits is the first of equals, in every number format, and
+// asking for all of 16-bit logits gives each row numbers of its own.
+func TestCandidatesOfFullLogits(t *testing.T) {
+	bf16 := func(x float32) uint16 { return uint16(math.Float32bits(x) >> 16) }
+	rows := [][]float32{{1, 3, 3, -2}, {5, 0, 5, 5}, {-1, -1, -4, -0.5}}
+	f32, b16 := &Logits{Rows: 3, Width: 1, Vocab: 4}, &Logits{Rows: 3, Width: 1, Vocab: 4}
+	var at []Position
+	for r, row := range rows {
+		at = append(at, Position{Row: r})
+		for _, x := range row {
+			f32.F32, b16.BF16 = append(f32.F32, x), append(b16.BF16, bf16(x))
+		}
+	}
+	for _, l := range []*Logits{f32, b16} {
+		best, err := l.Candidates(at, []Ask{{Likeliest: true}, {Likeliest: true}, {Likeliest: true}})
+		require.NoError(t, err)
+		all, err := l.Candidates(at, []Ask{{All: true}, {All: true}, {All: true}})
+		require.NoError(t, err)
+		some, err := l.Candidates(at, []Ask{{Tokens: []int32{0, 3}}, {}, {Tokens: []int32{2}}})
+		require.NoError(t, err)
+		for r, want := range []int32{1, 0, 3} {
+			require.Equal(t, Candidates{IDs: []int32{want}, Logits: rows[r][want : want+1], Total: all[r].Total}, best[r])
+			require.Equal(t, rows[r], all[r].Logits)
+		}
+		require.Equal(t, []Candidates{{IDs: []int32{0, 3}, Logits: []float32{1, -2}, Total: all[0].Total}, {},
+			{IDs: []int32{2}, Logits: []float32{-4}, Total: all[2].Total}}, some)
+	}
+	for _, id := range []int32{-1, 4} {
+		_, err := f32.Candidates(at, []Ask{{}, {Tokens: []int32{1, id}}, {}})
+		require.ErrorContains(t, err, "want tokens below the model's vocabulary of 4, got ")
+	}
 }

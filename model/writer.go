@@ -22,18 +22,32 @@ func newWriter(g *Generator, index int, p Prompt) *writer {
 
 func (w *writer) ended() bool { return w.out.Stop != "" || w.out.Err != nil }
 
-// write chooses the next token from the logits, and with a guide all tokens
-// after it up to the next choice: those need no logits.
-func (w *writer) write(logits []float32) {
+// ask says what must be known before the next token is written: nothing while there
+// are tokens that the model has still to read.
+func (w *writer) ask() Ask {
+	switch {
+	case len(w.unread) > 0:
+		return Ask{}
+	case w.prompt.Guide != nil:
+		return Ask{Tokens: w.prompt.Guide.Allowed()}
+	case w.sampler.plain():
+		return Ask{Likeliest: true}
+	}
+	return Ask{All: true}
+}
+
+// write chooses the next token among those that it asked about, and with a guide all
+// tokens after it up to the next choice: of those nothing need be known.
+func (w *writer) write(c *Candidates) {
 	if w.prompt.Guide == nil {
-		w.free(logits)
+		w.free(c)
 	} else {
-		w.guided(logits)
+		w.guided(c)
 	}
 }
 
-func (w *writer) free(logits []float32) {
-	id, ok := w.choose(logits, nil)
+func (w *writer) free(c *Candidates) {
+	id, ok := w.choose(c, 1)
 	if !ok {
 		return
 	}
@@ -50,7 +64,7 @@ func (w *writer) free(logits []float32) {
 	}
 }
 
-func (w *writer) guided(logits []float32) {
+func (w *writer) guided(c *Candidates) {
 	for {
 		allowed := w.prompt.Guide.Allowed()
 		switch {
@@ -63,22 +77,23 @@ func (w *writer) guided(logits []float32) {
 		case len(allowed) == 1 && len(w.out.Tokens) > 0:
 			w.sampler.note(allowed[0])
 			w.add(allowed[0])
-		case logits == nil: // they chose a token already
+		case c == nil: // they chose a token already
 			return
 		default:
-			id, ok := w.choose(logits, allowed)
+			id, ok := w.choose(c, c.mass())
 			if !ok {
 				return
 			}
 			w.add(id)
-			logits = nil
+			c = nil
 		}
 	}
 }
 
-// choose picks a token and records how likely it was.
-func (w *writer) choose(logits []float32, allowed []int32) (id int32, ok bool) {
-	id, choice, err := w.sampler.choose(logits, allowed)
+// choose picks a token and records how likely it was, and what all that it was chosen
+// from were.
+func (w *writer) choose(c *Candidates, mass float64) (id int32, ok bool) {
+	id, logProb, err := w.sampler.choose(c)
 	if err != nil {
 		var bad *NonFiniteError
 		if errors.As(err, &bad) {
@@ -87,8 +102,7 @@ func (w *writer) choose(logits []float32, allowed []int32) (id int32, ok bool) {
 		w.out.Err = err
 		return 0, false
 	}
-	choice.At = len(w.out.Tokens)
-	w.out.Choices = append(w.out.Choices, choice)
+	w.out.Choices = append(w.out.Choices, Choice{At: len(w.out.Tokens), LogProb: logProb, Mass: mass})
 	return id, true
 }
 

@@ -22,7 +22,7 @@ func demoModel(b *testing.B, form string) Decoder {
 	if _, err := os.Stat(path); err != nil {
 		b.Skip("needs make setup")
 	}
-	d, err := OpenDecoder(context.Background(), path, Options{})
+	d, err := OpenDecoder(context.Background(), path, Options{Asks: AskLikeliest})
 	require.NoError(b, err)
 	b.Cleanup(func() { require.NoError(b, d.Close()) })
 	return d

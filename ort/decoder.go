@@ -10,7 +10,6 @@ import (
 	onnx "github.com/yalue/onnxruntime_go"
 
 	"github.com/ortscore/ortscore/model"
-	"github.com/ortscore/ortscore/model/graph"
 )
 
 // Decoder is a decoder graph that is run step by step. One goroutine may use it
@@ -52,7 +51,7 @@ func openDecoderOn(ctx context.Context, path string, opts Options) (Decoder, err
 	}
 	d, err := rewrittenFirst(ctx, opts, func(rewritten bool) (*cached, *Info, error) {
 		d := &cached{session: s}
-		if err := d.settle(rewritten, graph.Decoding); err != nil {
+		if err := d.settle(rewritten, opts.Asks.form(s.info.Vocab)); err != nil {
 			return nil, nil, err
 		}
 		if err := d.begin(); err != nil {
@@ -77,17 +76,13 @@ type recomputing struct {
 }
 
 func openRecomputing(ctx context.Context, path string, opts Options, reason string) (Decoder, error) {
-	lm, err := openLM(ctx, path, opts, graph.Decoding)
+	lm, err := openLM(ctx, path, opts, opts.Asks.form)
 	if err != nil {
 		return nil, err
 	}
 	lm.info.Cache = CacheNone
 	lm.info.Notes = append(lm.info.Notes, reason+": every step reads the whole text again, which is slow")
-	d := &recomputing{lm, &model.Recompute{Forwarder: lm, Mixing: lm.mixing}}
-	if lm.rewritten != nil {
-		d.Last = lm
-	}
-	return d, nil
+	return &recomputing{lm, &model.Recompute{Predictor: lm, Mixing: lm.mixing}}, nil
 }
 
 // cached is a Decoder whose cache lies where the model runs.
@@ -193,22 +188,22 @@ func (d *cached) breaks() model.Mixing { return model.Mixing{Breaks: d.traits.Br
 // it parts from what the cache holds: with a past, the operator of the cache in
 // place takes several tokens of one row alone. What was read on the other side of a
 // break has other numbers, so that a graph with breaks reads every prompt whole.
-func (d *cached) Prefill(ctx context.Context, first int, prompts [][]int32) (*model.Next, error) {
+func (d *cached) Prefill(ctx context.Context, first int, prompts [][]int32, asks []model.Ask) ([]model.Candidates, error) {
 	if len(prompts) == 1 && len(d.traits.Breaks) == 0 {
 		n := d.cache.begin(first, prompts[0])
-		return d.extend(ctx, first, [][]int32{prompts[0][n:]})
+		return d.extend(ctx, first, [][]int32{prompts[0][n:]}, asks)
 	}
 	for i := range prompts {
 		d.cache.drop(first + i)
 		d.texts[first+i] = nil
 	}
-	return d.extend(ctx, first, prompts)
+	return d.extend(ctx, first, prompts, asks)
 }
 
 // Step implements model.Decoder.
-func (d *cached) Step(ctx context.Context, next [][]int32) (*model.Next, error) {
+func (d *cached) Step(ctx context.Context, next [][]int32, asks []model.Ask) ([]model.Candidates, error) {
 	if r := d.passesBreak(next); r >= 0 {
-		return d.readAgain(ctx, r, next)
+		return d.readAgain(ctx, r, next, asks)
 	}
 	tokens := make([][]int32, len(next))
 	for r, ids := range next {
@@ -218,7 +213,7 @@ func (d *cached) Step(ctx context.Context, next [][]int32) (*model.Next, error) 
 			tokens[r] = []int32{model.PadID}
 		}
 	}
-	return d.extend(ctx, 0, tokens)
+	return d.extend(ctx, 0, tokens, asks)
 }
 
 // passesBreak returns a row whose text passes a break with its next tokens, -1 where
@@ -234,7 +229,7 @@ func (d *cached) passesBreak(next [][]int32) int {
 
 // readAgain reads the one text in the cache anew with its next tokens: the keys and
 // values of all of it change with the break that it passes.
-func (d *cached) readAgain(ctx context.Context, row int, next [][]int32) (*model.Next, error) {
+func (d *cached) readAgain(ctx context.Context, row int, next [][]int32, asks []model.Ask) ([]model.Candidates, error) {
 	if len(next) != 1 {
 		return nil, fmt.Errorf("row %d: must be alone in the cache to pass a length of %v tokens", row, d.traits.Breaks)
 	}
@@ -242,20 +237,14 @@ func (d *cached) readAgain(ctx context.Context, row int, next [][]int32) (*model
 	if err := d.Reset(1, len(text), max(d.capacity, len(text))); err != nil {
 		return nil, err
 	}
-	return d.Prefill(ctx, 0, [][]int32{text})
+	return d.Prefill(ctx, 0, [][]int32{text}, asks)
 }
 
 // extend has the rows from first on read new tokens.
-func (d *cached) extend(ctx context.Context, first int, tokens [][]int32) (*model.Next, error) {
+func (d *cached) extend(ctx context.Context, first int, tokens [][]int32, asks []model.Ask) ([]model.Candidates, error) {
 	f := d.forward(first, tokens)
-	out := &model.Next{At: make([]int, len(tokens))}
-	if d.rewritten == nil {
-		for i, p := range f.at {
-			out.At[i] = p.column
-		}
-	}
-	var err error
-	if out.Logits, err = d.read(ctx, first, f); err != nil {
+	out, err := d.read(ctx, first, f, asks)
+	if err != nil {
 		return nil, err
 	}
 	d.cache.add(first, f.width, tokens)
@@ -267,20 +256,16 @@ func (d *cached) extend(ctx context.Context, first int, tokens [][]int32) (*mode
 	return out, nil
 }
 
-// read runs a forward over the rows from first on. It gives logits at the forward's
-// places or, where the graph was not rewritten, at all of them.
-func (d *cached) read(ctx context.Context, first int, f *forward) (*model.Logits, error) {
+// read runs a forward over the rows from first on, and answers what is asked at its
+// places.
+func (d *cached) read(ctx context.Context, first int, f *forward, asks []model.Ask) ([]model.Candidates, error) {
 	past, present, err := d.cache.values(first, f)
 	defer destroy(past)
 	defer destroy(present)
 	if err != nil {
 		return nil, err
 	}
-	width := 1
-	if d.rewritten == nil {
-		width = f.width
-	}
-	return d.logits(ctx, f, f.rows, width, past, present)
+	return d.answer(ctx, f, asks, past, present)
 }
 
 // forward lays new tokens out after what the rows hold.
@@ -306,7 +291,7 @@ func (d *cached) forward(first int, tokens [][]int32) *forward {
 				mask[f.past+t] = 1
 			}
 		}
-		f.at = append(f.at, place{r, pads + len(ids) - 1})
+		f.at = append(f.at, model.Position{Row: r, At: pads + len(ids) - 1})
 	}
 	return f
 }

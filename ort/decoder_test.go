@@ -13,8 +13,14 @@ import (
 
 func openDecoder(t testing.TB, name string) Decoder {
 	t.Helper()
+	return openAsked(t, name, AskAll)
+}
+
+// openAsked opens a fixture to be asked some way.
+func openAsked(t testing.TB, name string, asks Asks) Decoder {
+	t.Helper()
 	needLibrary(t)
-	d, err := OpenDecoder(context.Background(), fixture(name), Options{})
+	d, err := OpenDecoder(context.Background(), fixture(name), Options{Asks: asks})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, d.Close()) })
 	return d
@@ -104,7 +110,7 @@ func TestPromptsThatBeginAlike(t *testing.T) {
 // token at most, and that nothing is once the cache was emptied.
 func requireShared(t *testing.T, d *cached) {
 	require.NoError(t, d.Reset(2, 9, 12))
-	_, err := d.Prefill(t.Context(), 0, [][]int32{{1, 2, 3, 4, 5}})
+	_, err := d.Prefill(t.Context(), 0, [][]int32{{1, 2, 3, 4, 5}}, askAll(1))
 	require.NoError(t, err)
 	for _, c := range []struct {
 		prompt []int32

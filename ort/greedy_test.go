@@ -77,12 +77,13 @@ func TestGreedyTokensAreTransformers(t *testing.T) {
 	groups := greedyGroups(readGreedy(t, "tiny"))
 	require.Len(t, groups, 3)
 	for _, name := range []string{"tiny-gqa", "tiny-explicit"} {
-		cached := openDecoder(t, name)
+		cached, likeliest := openDecoder(t, name), openAsked(t, name, AskLikeliest)
 		require.NotEqual(t, CacheNone, cached.Info().Cache)
 		recompute := &model.Recompute{Forwarder: openFixture(t, name, Options{Graph: FullGraph})}
 		for kind, group := range groups {
 			for _, limits := range []model.Limits{{Rows: 1}, {Rows: 3, Tokens: 100}, {Rows: 5, Tokens: 1}, {Tokens: 256}, {Tokens: 1 << 20}} {
 				compareGreedy(t, cached, limits, group, name+", "+kind+", cached")
+				compareGreedy(t, likeliest, limits, group, name+", "+kind+", asked for the likeliest")
 			}
 			for _, limits := range []model.Limits{{Rows: 4, Tokens: 1}, {Tokens: 1 << 20}} {
 				compareGreedy(t, recompute, limits, group, name+", "+kind+", recomputed")

@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -102,6 +103,33 @@ func TestLogSoftmaxLosesNothing(t *testing.T) {
 	}
 }
 
+// Several tokens at a place are scored at once, each as it is by itself.
+func TestScoringSeveralTokens(t *testing.T) {
+	for _, name := range []string{"matmul", "gemm", "matmulnbits", "softcapped"} {
+		lm := openHead(t, name, AutoGraph)
+		require.Equal(t, LogProbs, lm.Info().Form)
+		b, at := everyWord()
+		one := make([]float32, len(at))
+		require.NoError(t, lm.LogProbs(t.Context(), b, at, one))
+		const words = 4
+		var targets []int64
+		var where []model.Position
+		for i, p := range at[:40*words] {
+			if i%words == 0 {
+				where = append(where, p)
+			}
+			targets = append(targets, int64(p.Target))
+		}
+		got := make([]float32, len(targets))
+		require.NoError(t, lm.logProbs(t.Context(), b, where, targets, got))
+		for i, x := range got {
+			p := where[i/words]
+			p.Target = int32(targets[i])
+			require.InDelta(t, one[slices.Index(at, p)], x, 1e-6, "%s, %+v", name, p)
+		}
+	}
+}
+
 // requireLastLogits runs the decoding form, and wants the full logits at its
 // places.
 func requireLastLogits(t *testing.T, name string, full *LM, b *model.Batch, limit float64) {
@@ -112,14 +140,14 @@ func requireLastLogits(t *testing.T, name string, full *LM, b *model.Batch, limi
 	require.NoError(t, s.start(false))
 	defer s.Close()
 	f := whole(b)
-	f.at = []place{{1, 2}, {0, 6}, {0, 0}}
-	got, err := s.logits(context.Background(), f, len(f.at), 1, nil, nil)
+	f.at = placesOf(1, 2, 0, 6, 0, 0)
+	got, err := s.answer(context.Background(), f, askAll(len(f.at)), nil, nil)
 	require.NoError(t, err)
 	want, err := full.Forward(context.Background(), b)
 	require.NoError(t, err)
 	for i, p := range f.at {
-		for w, x := range want.At(p.row, p.column, nil) {
-			require.InDelta(t, x, got.At(i, 0, nil)[w], limit)
+		for w, x := range want.At(p.Row, p.At, nil) {
+			require.InDelta(t, x, got[i].Logits[w], limit)
 		}
 	}
 }

@@ -47,6 +47,8 @@ type Options struct {
 	// AllowLeak lets a graph score that is not causal.
 	AllowLeak bool
 
+	Asks Asks // of a Decoder
+
 	cache bool     // a decoder's lies beside the session's memory
 	notes []string // what to say of the session
 }
@@ -68,14 +70,41 @@ const (
 	LogProbs     = "log-probabilities where they are asked, without a cache"
 	LogProbsPast = "log-probabilities where they are asked, after an empty cache"
 	LastLogits   = "logits of the last position of each row"
+	LastTokens   = "log-probabilities of the tokens that may follow each row"
+	LastToken    = "the likeliest token to follow each row"
 )
+
+// Asks says what a Decoder will be asked, which its graph is rewritten to give. It
+// answers what else is asked too, out of more numbers.
+type Asks int
+
+// The ways to ask, as in model.Ask. The zero value is ready for any.
+const (
+	AskAll Asks = iota
+	AskTokens
+	AskLikeliest
+)
+
+// form is the one that a graph is rewritten to.
+func (a Asks) form(vocab int) graph.Form {
+	switch {
+	case a == AskTokens:
+		return graph.DecodingTokens
+	case a == AskLikeliest && vocab <= maxFloatID:
+		return graph.DecodingLikeliest
+	}
+	return graph.Decoding
+}
+
+// maxFloatID is the largest id that is exact in fp32, as all below are.
+const maxFloatID = 1 << 24
 
 // Info describes an open session.
 type Info struct {
 	Graph      *graph.Model
 	Convention *graph.Convention
 	Provider   Provider
-	Form       string   // one of FullLogits, LogProbs, LogProbsPast, LastLogits
+	Form       string   // one of the above
 	Notes      []string // what a person should know, such as why CUDA was not used
 	Vocab      int      // V, words in the logits
 	KVHeads    int      // of the cache; 0 where the graph has none
@@ -103,18 +132,19 @@ func Open(ctx context.Context, path string, opts Options) (*LM, error) {
 		if opts.Provider == CUDA {
 			form = graph.ScoringPresent
 		}
-		return openLM(ctx, path, opts, form)
+		return openLM(ctx, path, opts, func(int) graph.Form { return form })
 	})
 }
 
-func openLM(ctx context.Context, path string, opts Options, form graph.Form) (*LM, error) {
+// openLM opens the graph rewritten in the form that is right for a vocabulary.
+func openLM(ctx context.Context, path string, opts Options, form func(vocab int) graph.Form) (*LM, error) {
 	var s session
 	if err := s.read(path, opts); err != nil {
 		return nil, err
 	}
 	return rewrittenFirst(ctx, opts, func(rewritten bool) (*LM, *Info, error) {
 		lm := &LM{session: s}
-		if err := lm.settle(rewritten, form); err != nil {
+		if err := lm.settle(rewritten, form(s.info.Vocab)); err != nil {
 			return nil, nil, err
 		}
 		return lm, &lm.info, lm.open(ctx)
@@ -186,30 +216,26 @@ func (lm *LM) Forward(ctx context.Context, b *model.Batch) (logits *model.Logits
 	return logits, err
 }
 
-// ForwardLast implements model.LastForwarder, for a graph rewritten for decoding.
-func (lm *LM) ForwardLast(ctx context.Context, b *model.Batch) (*model.Logits, error) {
-	var at []place
-	for r, n := range b.Lens {
-		at = append(at, place{r, n - 1})
-	}
-	return lm.forwardAt(ctx, b, at)
+// Predict implements model.Predictor, for a graph that was not rewritten for scoring.
+func (lm *LM) Predict(ctx context.Context, b *model.Batch, asks []model.Ask) ([]model.Candidates, error) {
+	return lm.predictAt(ctx, b, b.Last(), asks)
 }
 
-// forwardAt returns the logits [n, 1, V] of n places.
-func (lm *LM) forwardAt(ctx context.Context, b *model.Batch, at []place) (logits *model.Logits, err error) {
+// predictAt answers what is asked at places of a batch.
+func (lm *LM) predictAt(ctx context.Context, b *model.Batch, at []model.Position, asks []model.Ask) (out []model.Candidates, err error) {
 	f := whole(b)
 	f.at = at
 	err = lm.withPast(b.Rows, func(past []onnx.Value) error {
-		logits, err = lm.logits(ctx, f, len(at), 1, past, nil)
+		out, err = lm.answer(ctx, f, asks, past, nil)
 		return err
 	})
-	return logits, err
+	return out, err
 }
 
 // Scorer returns what scores with the LM: itself or, where its graph was not
 // rewritten for that, the full logits that it gives.
 func (lm *LM) Scorer() model.Scorer {
-	if lm.rewritten != nil && lm.rewritten.Targets != "" {
+	if lm.scoring() {
 		return lm
 	}
 	return model.FullLogits{Forwarder: lm, Words: lm.info.Vocab, Mix: lm.mixing}
@@ -223,15 +249,22 @@ func (lm *LM) Vocab() int { return lm.info.Vocab }
 
 // LogProbs implements model.Scorer, for a graph that was rewritten.
 func (lm *LM) LogProbs(ctx context.Context, b *model.Batch, at []model.Position, out []float32) error {
+	targets := make([]int64, len(at))
+	for i, p := range at {
+		targets[i] = int64(p.Target)
+	}
+	return lm.logProbs(ctx, b, at, targets, out)
+}
+
+// logProbs sets out to the log-probabilities of as many targets at each place, one
+// place after another.
+func (lm *LM) logProbs(ctx context.Context, b *model.Batch, at []model.Position, targets []int64, out []float32) error {
 	if len(at) == 0 {
 		return nil
 	}
 	f := whole(b)
-	for _, p := range at {
-		f.at = append(f.at, place{p.Row, p.At})
-		f.targets = append(f.targets, int64(p.Target))
-	}
-	v, err := onnx.NewTensor(onnx.NewShape(int64(len(at)), 1), out)
+	f.at, f.targets = at, targets
+	v, err := onnx.NewTensor(onnx.NewShape(int64(len(at)), int64(len(targets)/len(at))), out)
 	if err != nil {
 		return cleanError(err)
 	}

@@ -17,7 +17,7 @@ import (
 // so that the table of RoPE has them all.
 func huge() *forward {
 	const width = 700_000
-	f := &forward{rows: 1, width: width, at: []place{{0, 0}}, targets: []int64{1}}
+	f := &forward{rows: 1, width: width, at: placesOf(0, 0), targets: []int64{1}}
 	f.ids, f.positions, f.mask = make([]int64, width), make([]int64, width), make([]int64, width)
 	for t := range f.mask {
 		f.mask[t] = 1
@@ -102,12 +102,14 @@ func TestReopenStopped(t *testing.T) {
 	require.ErrorIs(t, err, errClosed)
 }
 
+func scoringPresent(int) graph.Form { return graph.ScoringPresent }
+
 // The graph for CUDA, with outputs that nobody reads, gives what that of the cpu
 // gives.
 func TestScoringPresent(t *testing.T) {
 	for name, limit := range map[string]float64{"tiny-gqa": 1e-5, "tiny-gqa-fp16": 5e-3, "tiny-explicit": 1e-5} {
 		want := openFixture(t, name, Options{Threads: 1})
-		got, err := openLM(context.Background(), fixture(name), Options{Threads: 1}, graph.ScoringPresent)
+		got, err := openLM(context.Background(), fixture(name), Options{Threads: 1}, scoringPresent)
 		require.NoError(t, err)
 		defer got.Close()
 		require.Equal(t, want.Info().Form, got.Info().Form, name)

@@ -38,7 +38,7 @@ func BenchmarkPrompts(b *testing.B) {
 	var job promptsJob
 	require.NoError(b, json.Unmarshal(data, &job))
 	needLibrary(b)
-	d, err := OpenDecoder(context.Background(), job.Model, Options{Threads: job.Threads})
+	d, err := OpenDecoder(context.Background(), job.Model, Options{Threads: job.Threads, Asks: AskLikeliest})
 	require.NoError(b, err)
 	b.Cleanup(func() { require.NoError(b, d.Close()) })
 

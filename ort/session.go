@@ -23,6 +23,7 @@ type session struct {
 	in, to  []string // names of the inputs and outputs, the cache's last
 	inputs  []inputMaker
 	out     output
+	chosen  []float32 // the memory of answers
 	info    Info
 	// rewritten is the graph that runs, in the given form; nil where it is the
 	// file's own.
@@ -77,12 +78,21 @@ func (s *session) rewrite(form graph.Form) error {
 	switch {
 	case form == graph.Decoding:
 		s.info.Form = LastLogits
+	case form == graph.DecodingTokens:
+		s.info.Form = LastTokens
+	case form == graph.DecodingLikeliest:
+		s.info.Form = LastToken
 	case s.rewritten.Uncached || len(s.info.Convention.Past) == 0:
 		s.info.Form = LogProbs
 	default:
 		s.info.Form = LogProbsPast
 	}
 	return nil
+}
+
+// scoring reports whether the graph gives log-probabilities to score with.
+func (s *session) scoring() bool {
+	return s.rewritten != nil && (s.form == graph.Scoring || s.form == graph.ScoringPresent)
 }
 
 // checkCausal refuses a graph that is not that of a causal language model.
@@ -163,8 +173,8 @@ func (s *session) start(cached bool) (err error) {
 	add(c.UseCache.Name, useCache)
 	s.to = []string{c.Logits.Name}
 	if r := s.rewritten; r != nil {
-		add(r.Positions, integers(graph.Int64, indices(r)))
-		add(r.Targets, integers(graph.Int64, func(f *forward) ([]int64, int) { return f.targets, 1 }))
+		add(r.Positions, indices)
+		add(r.Targets, integers(graph.Int64, func(f *forward) ([]int64, int) { return f.targets, len(f.targets) / len(f.at) }))
 		add(r.Trees.Depths, integers(graph.Int64, func(f *forward) ([]int64, int) { return f.positions, f.width }))
 		add(r.Trees.Bias, bias())
 		s.to[0], s.out.flat = r.Output, true
@@ -257,30 +267,22 @@ func (s *session) sizes(opts Options) error {
 // of a cache.
 type forward struct {
 	rows, width int
-	past        int     // P columns in the cache
-	ids         []int64 // [B, width]
-	positions   []int64 // [B, width]
-	mask        []int64 // [B, past + width] 1 for the columns that a row may look at
-	parents     []int   // [B, width] as in model.Batch
-	at          []place // [n] what a rewritten graph gives
-	targets     []int64 // [n] the tokens asked there, for scoring
+	past        int              // P columns in the cache
+	ids         []int64          // [B, width]
+	positions   []int64          // [B, width]
+	mask        []int64          // [B, past + width] 1 for the columns that a row may look at
+	parents     []int            // [B, width] as in model.Batch
+	at          []model.Position // [n] what a rewritten graph gives; of new tokens
+	targets     []int64          // [n, K] the tokens asked there
 }
 
-// place is a new token's place in a forward.
-type place struct{ row, column int }
-
 // indices makes the positions' input of a rewritten graph from a forward's places.
-func indices(r *graph.Rewritten) func(f *forward) (data []int64, width int) {
-	return func(f *forward) (data []int64, width int) {
-		for _, p := range f.at {
-			if r.Flat {
-				data = append(data, int64(p.row*f.width+p.column))
-			} else {
-				data = append(data, int64(p.row), int64(p.column))
-			}
-		}
-		return data, len(data) / len(f.at)
+func indices(f *forward) (onnx.Value, error) {
+	data := make([]int64, len(f.at))
+	for i, p := range f.at {
+		data[i] = int64(p.Row*f.width + p.At)
 	}
+	return onnx.NewTensor(onnx.NewShape(int64(len(data))), data)
 }
 
 // whole is a batch as a forward without a cache.

@@ -62,11 +62,11 @@ func (lm *LM) tryTrees(ctx context.Context) error {
 	}
 	both, alone := treeProbe(lm.info.Vocab, lm.rewritten.Trees.MostTokens)
 	end, second := both.Width-2, alone.Width
-	got, err := lm.words(ctx, both, []place{{0, end - 1}, {0, end}, {0, end + 1}})
+	got, err := lm.words(ctx, both, placesOf(0, end-1, 0, end, 0, end+1))
 	if err != nil {
 		return err
 	}
-	want, err := lm.words(ctx, alone, []place{{0, second - 1}, {1, 2}, {1, 3}})
+	want, err := lm.words(ctx, alone, placesOf(0, second-1, 1, 2, 1, 3))
 	if err != nil {
 		return err
 	}
@@ -113,16 +113,24 @@ func treeProbe(vocab, most int) (both, alone *model.Batch) {
 // rewritten for scoring asks for at each place.
 const probeWords = 16
 
+// placesOf makes places of pairs of a row and a position.
+func placesOf(pairs ...int) (at []model.Position) {
+	for i := 0; i < len(pairs); i += 2 {
+		at = append(at, model.Position{Row: pairs[i], At: pairs[i+1]})
+	}
+	return at
+}
+
 // words returns the log-probabilities of some words at places of a batch, one place
 // after another.
-func (lm *LM) words(ctx context.Context, b *model.Batch, at []place) ([]float32, error) {
+func (lm *LM) words(ctx context.Context, b *model.Batch, at []model.Position) ([]float32, error) {
 	n := min(probeWords, lm.info.Vocab)
-	var asked []model.Position
-	for _, p := range at {
+	var targets []int64
+	for range at {
 		for i := range n {
-			asked = append(asked, model.Position{Row: p.row, At: p.column, Target: int32(i * (lm.info.Vocab - 1) / max(1, n-1))})
+			targets = append(targets, int64(i*(lm.info.Vocab-1)/max(1, n-1)))
 		}
 	}
-	out := make([]float32, len(asked))
-	return out, lm.LogProbs(ctx, b, asked, out)
+	out := make([]float32, len(targets))
+	return out, lm.logProbs(ctx, b, at, targets, out)
 }

@@ -12,7 +12,6 @@ import (
 	onnx "github.com/yalue/onnxruntime_go"
 
 	"github.com/ortscore/ortscore/model"
-	"github.com/ortscore/ortscore/model/graph"
 )
 
 // beginAlike makes sequences of some families, each with its own beginning, some of
@@ -114,7 +113,7 @@ func TestNoTrees(t *testing.T) {
 		require.Zero(t, shared)
 	}
 	needLibrary(t)
-	cuda, err := openLM(t.Context(), fixture("tiny-gqa"), Options{}, graph.ScoringPresent)
+	cuda, err := openLM(t.Context(), fixture("tiny-gqa"), Options{}, scoringPresent)
 	require.NoError(t, err)
 	defer cuda.Close()
 	require.Zero(t, cuda.Trees())

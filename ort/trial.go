@@ -191,13 +191,13 @@ func (lm *LM) runBatch(ctx context.Context, seqs [][]int32, positions [][]int) (
 		b.Lens, b.Width = append(b.Lens, len(ids)), max(b.Width, len(ids))
 	}
 	b.TokenIDs = make([]int64, b.Rows*b.Width)
-	var at []place
+	var at []model.Position
 	for r, ids := range seqs {
 		for t, id := range ids {
 			b.TokenIDs[r*b.Width+t] = int64(id)
 		}
 		for _, t := range positions[r] {
-			at = append(at, place{r, t})
+			at = append(at, model.Position{Row: r, At: t})
 		}
 	}
 	values, err := lm.valuesAt(ctx, b, at)
@@ -223,26 +223,15 @@ func (lm *LM) runAlone(ctx context.Context, ids []int32, positions []int) (*outp
 
 // valuesAt returns what the graph gives at places of a batch: logits, or the
 // log-probabilities of some words.
-func (lm *LM) valuesAt(ctx context.Context, b *model.Batch, at []place) (values []float32, err error) {
-	if lm.rewritten != nil && lm.rewritten.Targets != "" {
+func (lm *LM) valuesAt(ctx context.Context, b *model.Batch, at []model.Position) (values []float32, err error) {
+	if lm.scoring() {
 		return lm.words(ctx, b, at)
 	}
-	var logits *model.Logits
-	if lm.rewritten == nil {
-		logits, err = lm.Forward(ctx, b)
-	} else {
-		logits, err = lm.forwardAt(ctx, b, at)
+	all, err := lm.predictAt(ctx, b, at, askAll(len(at)))
+	for _, c := range all {
+		values = append(values, c.Logits...)
 	}
-	if err != nil {
-		return nil, err
-	}
-	for i, p := range at {
-		if lm.rewritten != nil {
-			p = place{i, 0}
-		}
-		values = append(values, logits.At(p.row, p.column, nil)...)
-	}
-	return values, nil
+	return values, err
 }
 
 // common calls f with the values of each position that both looked at.

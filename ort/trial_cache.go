@@ -99,16 +99,12 @@ func (d *cached) tryLater(ctx context.Context, text []int32, n int, alone []floa
 		return err
 	}
 	f := d.forward(0, [][]int32{text})
-	f.at[0].column -= len(text) - n
-	logits, err := d.read(ctx, 0, f)
+	f.at[0].At -= len(text) - n
+	got, err := d.read(ctx, 0, f, askAll(1))
 	if err != nil {
 		return err
 	}
-	at := 0
-	if d.rewritten == nil {
-		at = f.at[0].column
-	}
-	change, err := largestChange(want, logits.At(0, at, nil))
+	change, err := largestChange(want, got[0].Logits)
 	if err != nil {
 		return err
 	}
@@ -118,6 +114,15 @@ func (d *cached) tryLater(ctx context.Context, text []int32, n int, alone []floa
 	return nil
 }
 
+// askAll asks each of n rows for the logits of every word.
+func askAll(n int) []model.Ask {
+	asks := make([]model.Ask, n)
+	for i := range asks {
+		asks[i].All = true
+	}
+	return asks
+}
+
 // whole returns the logits after each of the last parts of a text, read whole by itself.
 func (d *cached) whole(ctx context.Context, text []int32, parts ...int) (logits []float32, err error) {
 	for _, left := range parts {
@@ -125,11 +130,11 @@ func (d *cached) whole(ctx context.Context, text []int32, parts ...int) (logits 
 		if err := d.Reset(1, len(ids), len(ids)); err != nil {
 			return nil, err
 		}
-		next, err := d.Prefill(ctx, 0, [][]int32{ids})
+		next, err := d.Prefill(ctx, 0, [][]int32{ids}, askAll(1))
 		if err != nil {
 			return nil, err
 		}
-		logits = append(logits, next.Row(0, nil)...)
+		logits = append(logits, next[0].Logits...)
 	}
 	return logits, nil
 }
@@ -147,20 +152,20 @@ func (d *cached) inSteps(ctx context.Context, texts [][]int32) ([][]float32, err
 	if err := d.Reset(len(texts), longest-more, 2*longest); err != nil { // with room, as in a run
 		return nil, err
 	}
-	if _, err := d.Prefill(ctx, 0, prompts); err != nil {
+	if _, err := d.Prefill(ctx, 0, prompts, askAll(len(prompts))); err != nil {
 		return nil, err
 	}
 	logits := make([][]float32, len(texts))
-	read := func(from, to int) (*model.Next, error) {
+	read := func(from, to int) ([]model.Candidates, error) {
 		next := make([][]int32, len(texts))
 		for i, text := range texts {
 			next[i] = text[len(prompts[i])+from : len(prompts[i])+to]
 		}
-		return d.Step(ctx, next)
+		return d.Step(ctx, next, askAll(len(next)))
 	}
-	keep := func(next *model.Next) {
-		for i := range texts {
-			logits[i] = append(logits[i], next.Row(i, nil)...)
+	keep := func(next []model.Candidates) {
+		for i, c := range next {
+			logits[i] = append(logits[i], c.Logits...)
 		}
 	}
 	next, err := read(0, firstStep)

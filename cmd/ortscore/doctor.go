@@ -153,10 +153,11 @@ func (t *teacher) describeTrial(ui *ui) {
 // tryDecoding opens the model to write with, and shows what its cache was found to do.
 func (t *teacher) tryDecoding(ctx context.Context, ui *ui) error {
 	t.closeModels()
-	if err := t.startDecoder(ctx); err != nil {
+	if err := t.startDecoder(ctx, ort.AskTokens); err != nil {
 		return err
 	}
 	ui.section("decoding")
+	ui.fact("gives", "%s", t.info.Form)
 	ui.fact("cache", "%s", t.info.Cache)
 	if trial := t.info.Trial; trial.CacheTokens > 0 {
 		ui.fact("reading in steps", "changes the logits by %.2g (texts of up to %d tokens)", trial.CacheSteps, trial.CacheTokens)

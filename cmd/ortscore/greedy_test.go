@@ -27,10 +27,11 @@ func TestReferenceGreedy(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			folder := filepath.Join(buildDir, "models", name)
 			needFile(t, folder)
-			d, err := ort.OpenDecoder(t.Context(), filepath.Join(folder, "model.onnx"), ort.Options{})
+			d, err := ort.OpenDecoder(t.Context(), filepath.Join(folder, "model.onnx"), ort.Options{Asks: ort.AskLikeliest})
 			require.NoError(t, err)
 			defer func() { require.NoError(t, d.Close()) }()
 			require.NotEqual(t, ort.CacheNone, d.Info().Cache)
+			require.Equal(t, ort.LastToken, d.Info().Form)
 			// 512 tokens of a prefill have 100 MB of logits; the rows that they fill are
 			// decoded together all the same.
 			for _, limits := range []model.Limits{{Tokens: 512}, {Rows: 1}} {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/ortscore/ortscore/model"
 	"github.com/ortscore/ortscore/model/hf"
+	"github.com/ortscore/ortscore/ort"
 	"github.com/ortscore/ortscore/rank"
 )
 
@@ -41,6 +42,17 @@ func (f *decodeFlags) add(fs *pflag.FlagSet) {
 	fs.Var(atLeast{&f.batchTokens, 1}, "batch-tokens", "prompt tokens that are read at once, padding included (default 1024, on CUDA 8192, or what fits)")
 	fs.Var(atLeast{&f.batchSize, 1}, "batch-size", "answers that are written side by side (default 16, on CUDA 64)")
 	fs.Var(atLeast{&f.cacheTokens, 1}, "cache-tokens", "tokens that the cache has room for, over all answers side by side (default what half of the memory holds, on the cpu at most 32768)")
+}
+
+// asks is what a model is asked when it writes so.
+func (f *decodeFlags) asks() ort.Asks {
+	switch {
+	case f.decode == constrainedDecoding:
+		return ort.AskTokens
+	case f.temperature == 0 && f.repeat == 1:
+		return ort.AskLikeliest
+	}
+	return ort.AskAll
 }
 
 // freeTokens is the default of --max-tokens where anything may be written.
@@ -159,7 +171,7 @@ const pageRounds = 16
 
 // start opens the model.
 func (l *localRanker) start(ctx context.Context, ui *ui) error {
-	if err := l.startDecoder(ctx); err != nil {
+	if err := l.startDecoder(ctx, l.ranking.flags.asks()); err != nil {
 		return err
 	}
 	f := l.ranking.flags

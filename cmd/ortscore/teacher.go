@@ -229,9 +229,10 @@ func (t *teacher) start(ctx context.Context) error {
 	})
 }
 
-// startDecoder does so with a model to write with.
-func (t *teacher) startDecoder(ctx context.Context) error {
+// startDecoder does so with a model to write with, which is to be asked in some way.
+func (t *teacher) startDecoder(ctx context.Context, asks ort.Asks) error {
 	return t.load(func(path string, opts ort.Options) (ort.Info, error) {
+		opts.Asks = asks
 		d, err := ort.OpenDecoder(ctx, path, opts)
 		if err != nil {
 			return ort.Info{}, err
@@ -364,4 +365,5 @@ func (t *teacher) closeModels() {
 
 var _ model.Forwarder = (*ort.LM)(nil)
 var _ model.Scorer = (*ort.LM)(nil)
+var _ model.Predictor = (*ort.LM)(nil)
 var _ model.Tokenizer = (*hf.Tokenizer)(nil)

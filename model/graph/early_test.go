@@ -11,7 +11,7 @@ import (
 // gatheredIn returns what a rewritten graph gathers, in order of name.
 func gatheredIn(t testing.TB, data []byte) (names []string) {
 	for _, n := range bodyOf(t, data).nodes {
-		if n.op == "GatherND" {
+		if n.op == "Flatten" {
 			names = append(names, n.inputs[0])
 		}
 	}
@@ -31,7 +31,7 @@ func TestChooseEarly(t *testing.T) {
 		"tiny-explicit": {"/model/norm/Mul/output_0"},
 	} {
 		data := readFixture(t, name)
-		for _, form := range []Form{Scoring, Decoding} {
+		for _, form := range []Form{Scoring, Decoding, DecodingTokens, DecodingLikeliest} {
 			require.Equal(t, want, gatheredIn(t, rewritten(t, data, form).Data), name)
 		}
 	}

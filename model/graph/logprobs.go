@@ -1,24 +1,78 @@
 package graph
 
-// logProbs turns logits [n, V] into the targets' log-probabilities.
+// wordScores are tensors that hold something of every word at each position, [n, V].
+type wordScores struct {
+	logits string // in fp32
+	logs   string // their log-softmax
+	left   string // what the log-softmax has too much, [n, 1]; "" where it is not known
+}
+
+// logProbs gives out the log-probabilities of the tokens asked for, [n, K].
 func (w *rewriter) logProbs() {
-	wide, logs, out := w.fresh("logits"), w.fresh("logsoftmax"), w.fresh("logprobs")
 	w.out.Targets = w.fresh("targets")
-	w.add(1, appendNode("Cast", []string{w.out.Output}, wide, setting{"to", int64(Float32)}))
-	w.add(1, appendNode("LogSoftmax", []string{wide}, logs, setting{"axis", 1}))
+	words := w.words()
+	w.out.Output = w.fresh("logprobs")
+	w.logProbsAt(words, w.out.Targets, w.out.Output)
+	w.add(11, appendValueInfo(places(w.out.Targets, Int64, -1)))
+	w.add(12, appendValueInfo(places(w.out.Output, Float32, -1)))
+}
+
+// chosenTokens gives out the logits and the log-probabilities of the tokens asked for
+// and, where that is the form, of the likeliest, in one tensor: each output is a copy
+// of its own from a GPU.
+func (w *rewriter) chosenTokens() {
+	w.out.Targets = w.fresh("targets")
+	words := w.words()
+	targets, index := w.out.Targets, ""
+	if w.form == DecodingLikeliest {
+		targets, index = w.withLikeliest(words, targets)
+	}
+	logits, logProbs := w.fresh("chosen_logits"), w.fresh("chosen_logprobs")
+	w.add(1, appendNode("GatherElements", []string{words.logits, targets}, logits, setting{"axis", 1}))
+	w.logProbsAt(words, targets, logProbs)
+	parts := []string{logits, logProbs}
+	if index != "" {
+		parts = append(parts, index)
+	}
+	w.out.Output = w.fresh("choices")
+	w.add(1, appendNode("Concat", parts, w.out.Output, setting{"axis", 1}))
+	w.add(11, appendValueInfo(places(w.out.Targets, Int64, -1)))
+	w.add(12, appendValueInfo(places(w.out.Output, Float32, -1)))
+}
+
+// withLikeliest adds the likeliest token to the targets and returns them with its id
+// as fp32, [n, 1]. On CUDA ArgMax would ask cuDNN.
+func (w *rewriter) withLikeliest(words wordScores, targets string) (all, index string) {
+	one, top, id := w.fresh("one"), w.fresh("top"), w.fresh("likeliest")
+	all, index = w.fresh("all_targets"), w.fresh("likeliest_id")
+	w.add(5, appendIntegers(one, 1))
+	w.add(1, appendNodeOf("TopK", []string{words.logits, one}, []string{top, id}, setting{"axis", 1}))
+	w.add(1, appendNode("Concat", []string{targets, id}, all, setting{"axis", 1}))
+	w.add(1, appendNode("Cast", []string{id}, index, setting{"to", int64(Float32)}))
+	return all, index
+}
+
+// words computes the log-softmax of the logits.
+func (w *rewriter) words() wordScores {
+	words := wordScores{logits: w.fresh("logits"), logs: w.fresh("logsoftmax")}
+	w.add(1, appendNode("Cast", []string{w.out.Output}, words.logits, setting{"to", int64(Float32)}))
+	w.add(1, appendNode("LogSoftmax", []string{words.logits}, words.logs, setting{"axis", 1}))
+	if columns := columnsOf(w.conv.Logits.Dims[2]); columns > 0 {
+		words.left = w.left(words.logs, columns)
+	}
+	return words
+}
+
+// logProbsAt picks the targets' log-probabilities, [n, K].
+func (w *rewriter) logProbsAt(words wordScores, targets, out string) {
 	chosen := out
-	columns := columnsOf(w.conv.Logits.Dims[2])
-	if columns > 0 {
+	if words.left != "" {
 		chosen = w.fresh("chosen")
 	}
-	w.add(1, appendNode("GatherElements", []string{logs, w.out.Targets}, chosen, setting{"axis", 1}))
-	if columns > 0 {
-		left := w.left(logs, columns)
-		w.add(1, appendNode("Sub", []string{chosen, left}, out))
+	w.add(1, appendNode("GatherElements", []string{words.logs, targets}, chosen, setting{"axis", 1}))
+	if words.left != "" {
+		w.add(1, appendNode("Sub", []string{chosen, words.left}, out))
 	}
-	w.out.Output = out
-	w.add(11, appendValueInfo(places(w.out.Targets, Int64, 1)))
-	w.add(12, appendValueInfo(places(out, Float32, 1)))
 }
 
 // left computes ln of the sum over a log-softmax's probabilities, [n, 1], which

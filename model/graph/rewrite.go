@@ -12,28 +12,41 @@ import (
 // Form is what a graph is rewritten to give.
 type Form int
 
-// The forms. Both run the head over chosen positions alone.
+// The forms. All run the head over chosen positions alone.
 const (
-	// Scoring gives the log-probability of one token at each position, and takes
+	// Scoring gives the log-probabilities of K tokens at each position, and takes
 	// rows that are trees where the graph allows it.
 	Scoring Form = iota
 	// ScoringPresent does so too, for CUDA, whose GroupQueryAttention writes the
 	// keys and values of a prefill whether they are read or not: the operator's
 	// outputs stay, and nothing reads them.
 	ScoringPresent
-	// Decoding gives the logits at each position, and the cache.
+	// Decoding gives the logits of all words at each position, and the cache.
 	Decoding
+	// DecodingTokens gives the logits and the log-probabilities of K tokens at each
+	// position, and the cache.
+	DecodingTokens
+	// DecodingLikeliest does so too, and adds the likeliest token.
+	DecodingLikeliest
 )
+
+// decodes reports whether a form keeps the cache.
+func (f Form) decodes() bool { return f >= Decoding }
 
 // Rewritten is a model whose graph has been rewritten.
 type Rewritten struct {
 	Data      []byte // of the model's file; external data stays where it is
-	Positions string // an input, int64: [n, 2] rows and positions, or [n, 1] row*T + position where Flat
-	Flat      bool
-	Targets   string // an input of the scoring form, int64 [n, 1]
-	Output    string // fp32 [n, 1] log-probabilities, or logits [n, V] of the graph's own type
-	Uncached  bool   // the inputs of the cache are gone
-	Trees     Trees  // of the scoring form; empty where rows are sequences
+	Positions string // an input, int64 [n]: row*T + position
+	Targets   string // an input, int64 [n, K]: the tokens asked for; "" for the form that gives all
+	// Output is, for each position, by the form:
+	//
+	//	Scoring, ScoringPresent  K log-probabilities, fp32
+	//	Decoding                 V logits of the graph's own type
+	//	DecodingTokens           K logits and K log-probabilities, fp32
+	//	DecodingLikeliest        K+1 of either, the likeliest token's the last of each, and its id, fp32
+	Output   string
+	Uncached bool  // the inputs of the cache are gone
+	Trees    Trees // of the scoring form; empty where rows are sequences
 }
 
 // Rewrite rewrites the graph of the model file at path, whose convention is c.
@@ -41,8 +54,8 @@ type Rewritten struct {
 // do with it, the hidden states at the positions asked for are gathered, so that
 // what follows runs over n positions in place of B*T:
 //
-//	hidden [B, T, H] -> GatherND(positions) -> [n, H] -> the head and its tail -> [n, V]
-//	scoring: -> the log-softmax in fp32 at the targets -> [n, 1]
+//	hidden [B, T, H] -> [B*T, H] -> Gather(positions) -> [n, H] -> the head and its tail -> [n, V]
+//	of K tokens: -> the log-softmax in fp32 at the targets -> [n, K]
 //
 // The scoring form does without the cache where the graph allows it, and gives
 // out log-probabilities alone. Fields that are not understood are kept.
@@ -67,7 +80,7 @@ func rewrite(data []byte, c *Convention, form Form, locations map[string]string)
 	if op := m.model.Batchwide.Quantizer; op != "" {
 		return nil, fmt.Errorf("%s takes its scale over every position that it is given", op)
 	}
-	// GatherND and GatherElements are of version 11.
+	// GatherElements, and TopK as it is used here, are of version 11.
 	if m.opset < 11 {
 		return nil, fmt.Errorf("want opset 11 or later, got %d", m.opset)
 	}
@@ -183,10 +196,10 @@ func newRewriter(g *body, c *Convention, form Form, locations map[string]string)
 	if w.head, err = g.findHead(c.Logits.Name); err != nil {
 		return nil, err
 	}
-	if form != Decoding {
+	if !form.decodes() {
 		w.cut = g.cutCache(c)
 	}
-	w.out = &Rewritten{Flat: w.head.flat, Positions: w.fresh("positions"), Uncached: len(w.cut.inputs) > 0}
+	w.out = &Rewritten{Positions: w.fresh("positions"), Uncached: len(w.cut.inputs) > 0}
 	w.chosen = g.chooseEarly(w.head)
 	w.gathered = map[string]string{}
 	for n := range w.chosen.nodes {
@@ -255,16 +268,15 @@ func (w *rewriter) rewrite() error {
 			w.parts = append(w.parts, f.raw)
 		}
 	}
-	width := int64(2)
-	if w.out.Flat {
-		width = 1
-	}
-	w.add(11, appendValueInfo(places(w.out.Positions, Int64, width)))
-	if w.form == Decoding {
+	w.add(11, appendValueInfo(places(w.out.Positions, Int64)))
+	switch w.form {
+	case Decoding:
 		w.add(12, appendValueInfo(places(w.out.Output, w.conv.Logits.Type, w.conv.Logits.Dims[2])))
-		return nil
+	case DecodingTokens, DecodingLikeliest:
+		w.chosenTokens()
+	default:
+		w.logProbs()
 	}
-	w.logProbs()
 	return nil
 }
 
@@ -307,8 +319,13 @@ func (w *rewriter) gather(n *operator) {
 		if _, done := w.gathered[name]; !w.chosen.reads[name] || done {
 			continue
 		}
+		rows := name
+		if !w.head.flat {
+			rows = w.fresh("flat")
+			w.add(1, appendNode("Flatten", []string{name}, rows, setting{"axis", 2}))
+		}
 		w.gathered[name] = w.fresh("hidden")
-		w.add(1, appendNode("GatherND", []string{name, w.out.Positions}, w.gathered[name]))
+		w.add(1, appendNode("Gather", []string{rows, w.out.Positions}, w.gathered[name], setting{"axis", 0}))
 	}
 }
 
@@ -332,7 +349,7 @@ func (w *rewriter) keeps(f field) (bool, error) {
 	case 11: // input
 		return !w.cut.inputs[name], err
 	case 12: // output
-		if w.form != Decoding && !w.cut.stays {
+		if !w.form.decodes() && !w.cut.stays {
 			return false, err
 		}
 		return name != w.conv.Logits.Name, err

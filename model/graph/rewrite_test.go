@@ -106,7 +106,7 @@ func TestRewriteFixtures(t *testing.T) {
 			require.Equal(t, Trees{Depths: trees[0], Bias: trees[1], Heads: 4, MostTokens: 512}, r.Trees, name)
 		}
 		require.Equal(t, join(trees, c.inputs, positions, targets), tensorNames(m.Inputs), name)
-		require.Equal(t, []Tensor{{"ortscore/logprobs", Float32, []int64{-1, 1}, []string{"ortscore/n", ""}}}, m.Outputs, name)
+		require.Equal(t, []Tensor{{"ortscore/logprobs", Float32, []int64{-1, -1}, []string{"ortscore/n", ""}}}, m.Outputs, name)
 		require.Equal(t, &Rewritten{Positions: positions, Targets: targets, Output: "ortscore/logprobs", Uncached: c.fed != nil, Trees: r.Trees, Data: r.Data}, r)
 		require.Equal(t, whole.External, m.External, name)
 		require.Equal(t, whole.Params+4+32+16, m.Params, name) // two shapes, and ones for tables of 16 rows
@@ -139,6 +139,22 @@ func TestRewriteFixtures(t *testing.T) {
 		require.ElementsMatch(t, c.outputs, tensorNames(m.Outputs), name)
 		require.False(t, r.Uncached)
 		require.Empty(t, r.Targets)
+
+		for _, form := range []Form{DecodingTokens, DecodingLikeliest} {
+			r = rewritten(t, data, form)
+			m, err = Parse(r.Data)
+			require.NoError(t, err)
+			require.Equal(t, join(c.inputs, c.fed, positions, targets), tensorNames(m.Inputs), name)
+			require.ElementsMatch(t, join("ortscore/choices", c.outputs[1:]), tensorNames(m.Outputs), name)
+			require.Equal(t, &Rewritten{Positions: positions, Targets: targets, Output: "ortscore/choices", Data: r.Data}, r)
+			likeliest := 0
+			for _, n := range bodyOf(t, r.Data).nodes {
+				if n.op == "TopK" {
+					likeliest++
+				}
+			}
+			require.Equal(t, form == DecodingLikeliest, likeliest == 1)
+		}
 	}
 }
 
@@ -294,7 +310,7 @@ func TestRewriteOneByteChanged(t *testing.T) {
 
 // tryRewrite rewrites what may be broken.
 func tryRewrite(t *testing.T, data []byte, c *Convention) {
-	for _, form := range []Form{Scoring, Decoding} {
+	for _, form := range []Form{Scoring, Decoding, DecodingTokens, DecodingLikeliest} {
 		r, err := rewrite(data, c, form, nil)
 		if err != nil {
 			continue

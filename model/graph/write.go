@@ -52,12 +52,19 @@ type setting struct {
 // appendNode makes a NodeProto with one output, after which it is named. op has
 // its domain before it, where that is not ONNX's own.
 func appendNode(op string, inputs []string, output string, settings ...setting) []byte {
+	return appendNodeOf(op, inputs, []string{output}, settings...)
+}
+
+// appendNodeOf makes a NodeProto with several outputs, named after the last.
+func appendNodeOf(op string, inputs, outputs []string, settings ...setting) []byte {
 	var out []byte
 	for _, name := range inputs {
 		out = appendString(out, 1, name)
 	}
-	out = appendString(out, 2, output)
-	out = appendString(out, 3, output)
+	for _, name := range outputs {
+		out = appendString(out, 2, name)
+	}
+	out = appendString(out, 3, outputs[len(outputs)-1])
 	at := strings.LastIndexByte(op, '.')
 	out = appendString(out, 4, op[at+1:])
 	for _, s := range settings {
@@ -92,10 +99,12 @@ func appendValueInfo(t Tensor) []byte {
 	return appendMessage(appendString(nil, 1, t.Name), 2, appendMessage(nil, 1, tensor))
 }
 
-// places is a tensor [n, size], a row for each position that is asked for; a size
-// below 0 is open.
-func places(name string, typ ElemType, size int64) Tensor {
-	return Tensor{Name: name, Type: typ, Dims: []int64{-1, size}, Symbols: []string{"ortscore/n", ""}}
+// places is a tensor [n, ...], with a number or a row for each position that is asked
+// for; a size below 0 is open.
+func places(name string, typ ElemType, sizes ...int64) Tensor {
+	t := Tensor{Name: name, Type: typ, Dims: append([]int64{-1}, sizes...), Symbols: make([]string, 1+len(sizes))}
+	t.Symbols[0] = "ortscore/n"
+	return t
 }
 
 // appendIntegers makes a TensorProto of integers, int64.

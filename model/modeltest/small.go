@@ -43,17 +43,17 @@ func (d *Small) Reset(rows, width, capacity int) error {
 }
 
 // Prefill implements model.Decoder.
-func (d *Small) Prefill(ctx context.Context, first int, prompts [][]int32) (*model.Next, error) {
+func (d *Small) Prefill(ctx context.Context, first int, prompts [][]int32, asks []model.Ask) ([]model.Candidates, error) {
 	if err := d.take(len(prompts)*len(prompts[0]), d.Forward); err != nil {
 		return nil, err
 	}
-	return d.Decoder.Prefill(ctx, first, prompts)
+	return d.Decoder.Prefill(ctx, first, prompts, asks)
 }
 
 // Step implements model.Decoder.
-func (d *Small) Step(ctx context.Context, next [][]int32) (*model.Next, error) {
+func (d *Small) Step(ctx context.Context, next [][]int32, asks []model.Ask) ([]model.Candidates, error) {
 	if err := d.take(len(next), d.Forward); err != nil {
 		return nil, err
 	}
-	return d.Decoder.Step(ctx, next)
+	return d.Decoder.Step(ctx, next, asks)
 }

@@ -13,10 +13,11 @@ type Decoder struct {
 	model.Recompute
 	Has model.Traits
 
-	Capacities []int       // of each reset
-	Resets     []int       // rows
-	Prefills   [][2]int    // first row and number of prompts
-	Steps      [][][]int32 // what each step was given
+	Capacities []int         // of each reset
+	Resets     []int         // rows
+	Prefills   [][2]int      // first row and number of prompts
+	Steps      [][][]int32   // what each step was given
+	Asks       [][]model.Ask // of each prefill and step, in their order
 }
 
 // Traits implements model.Decoder.
@@ -30,13 +31,24 @@ func (d *Decoder) Reset(rows, width, capacity int) error {
 }
 
 // Prefill implements model.Decoder.
-func (d *Decoder) Prefill(ctx context.Context, first int, prompts [][]int32) (*model.Next, error) {
+func (d *Decoder) Prefill(ctx context.Context, first int, prompts [][]int32, asks []model.Ask) ([]model.Candidates, error) {
 	d.Prefills = append(d.Prefills, [2]int{first, len(prompts)})
-	return d.Recompute.Prefill(ctx, first, prompts)
+	d.asked(asks)
+	return d.Recompute.Prefill(ctx, first, prompts, asks)
 }
 
 // Step implements model.Decoder.
-func (d *Decoder) Step(ctx context.Context, next [][]int32) (*model.Next, error) {
+func (d *Decoder) Step(ctx context.Context, next [][]int32, asks []model.Ask) ([]model.Candidates, error) {
 	d.Steps = append(d.Steps, slices.Clone(next))
-	return d.Recompute.Step(ctx, next)
+	d.asked(asks)
+	return d.Recompute.Step(ctx, next, asks)
+}
+
+// asked keeps a copy of what was asked, whose tokens are valid for now alone.
+func (d *Decoder) asked(asks []model.Ask) {
+	kept := slices.Clone(asks)
+	for i := range kept {
+		kept[i].Tokens = slices.Clone(kept[i].Tokens)
+	}
+	d.Asks = append(d.Asks, kept)
 }
