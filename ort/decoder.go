@@ -278,20 +278,35 @@ func (d *cached) forward(first int, tokens [][]int32) *forward {
 	f.width = d.cache.width(first, longest)
 	f.ids = make([]int64, f.rows*f.width)
 	f.positions = make([]int64, f.rows*f.width)
-	f.mask = make([]int64, f.rows*(f.past+f.width))
+	if d.masked {
+		f.mask = make([]int64, f.rows*(f.past+f.width))
+	}
 	for r, ids := range tokens {
-		mask := f.mask[r*(f.past+f.width) : (r+1)*(f.past+f.width)]
-		d.cache.mask(first+r, mask)
 		pads, at := d.cache.pads(f.width, len(ids)), d.cache.length(first+r)
+		f.lens = append(f.lens, at+len(ids))
 		for t := range f.width {
 			i := r*f.width + t
 			f.ids[i], f.positions[i] = model.PadID, int64(max(0, at+t-pads))
 			if k := t - pads; k >= 0 && k < len(ids) {
 				f.ids[i] = int64(ids[k])
-				mask[f.past+t] = 1
 			}
+		}
+		if d.masked {
+			d.maskRow(f, first, r, len(ids))
 		}
 		f.at = append(f.at, model.Position{Row: r, At: pads + len(ids) - 1})
 	}
 	return f
+}
+
+// maskRow fills a row of a forward's mask: what the row from first on holds, and n
+// new tokens.
+func (d *cached) maskRow(f *forward, first, r, n int) {
+	columns := f.past + f.width
+	mask := f.mask[r*columns : (r+1)*columns]
+	d.cache.mask(first+r, mask)
+	new := mask[f.past+d.cache.pads(f.width, n):]
+	for t := range n {
+		new[t] = 1
+	}
 }

@@ -30,6 +30,7 @@ type session struct {
 	rewritten *graph.Rewritten
 	form      graph.Form
 	source    source
+	masked    bool // the graph takes a mask; else it is told lengths
 
 	ran bool // a first time
 }
@@ -167,7 +168,10 @@ func (s *session) start(cached bool) (err error) {
 		}
 	}
 	add(c.InputIDs.Name, integers(c.InputIDs.Type, func(f *forward) ([]int64, int) { return f.ids, f.width }))
-	add(c.AttentionMask, integers(c.IntType, func(f *forward) ([]int64, int) { return f.mask, f.past + f.width }))
+	s.masked = s.rewritten == nil || !s.rewritten.Lengths.Given()
+	if s.masked {
+		add(c.AttentionMask, integers(c.IntType, func(f *forward) ([]int64, int) { return f.mask, f.past + f.width }))
+	}
 	add(c.PositionIDs, integers(c.IntType, func(f *forward) ([]int64, int) { return f.positions, f.width }))
 	add(c.KeepLogits.Name, keepAll(c.KeepLogits))
 	add(c.UseCache.Name, useCache)
@@ -177,6 +181,8 @@ func (s *session) start(cached bool) (err error) {
 		add(r.Targets, integers(graph.Int64, func(f *forward) ([]int64, int) { return f.targets, len(f.targets) / len(f.at) }))
 		add(r.Trees.Depths, integers(graph.Int64, func(f *forward) ([]int64, int) { return f.positions, f.width }))
 		add(r.Trees.Bias, bias())
+		add(r.Lengths.Rows, rowLengths())
+		add(r.Lengths.Total, totalLength(r.Lengths.Longest))
 		s.to[0], s.out.flat = r.Output, true
 	}
 	for i, past := range s.past() {
@@ -270,7 +276,8 @@ type forward struct {
 	past        int              // P columns in the cache
 	ids         []int64          // [B, width]
 	positions   []int64          // [B, width]
-	mask        []int64          // [B, past + width] 1 for the columns that a row may look at
+	mask        []int64          // [B, past + width] 1 for the columns that a row may look at; none where the graph is told lengths
+	lens        []int            // [B] how many these are
 	parents     []int            // [B, width] as in model.Batch
 	at          []model.Position // [n] what a rewritten graph gives; of new tokens
 	targets     []int64          // [n, K] the tokens asked there
@@ -287,7 +294,7 @@ func indices(f *forward) (onnx.Value, error) {
 
 // whole is a batch as a forward without a cache.
 func whole(b *model.Batch) *forward {
-	f := &forward{rows: b.Rows, width: b.Width, ids: b.TokenIDs, parents: b.Parents}
+	f := &forward{rows: b.Rows, width: b.Width, ids: b.TokenIDs, parents: b.Parents, lens: b.Lens}
 	f.positions = make([]int64, len(b.TokenIDs))
 	f.mask = make([]int64, len(b.TokenIDs))
 	for r, n := range b.Lens {

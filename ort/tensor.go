@@ -1,6 +1,7 @@
 package ort
 
 import (
+	"slices"
 	"unsafe"
 
 	onnx "github.com/yalue/onnxruntime_go"
@@ -26,6 +27,31 @@ func integers(typ graph.ElemType, get func(f *forward) (data []int64, width int)
 			narrow[i] = int32(v)
 		}
 		return onnx.NewTensor(shape, narrow)
+	}
+}
+
+// rowLengths makes the input that says where each row ends, int32 [B]: the last of
+// the columns that it may look at, were they side by side.
+func rowLengths() inputMaker {
+	var last []int32
+	return func(f *forward) (onnx.Value, error) {
+		resize(&last, f.rows)
+		for r, n := range f.lens {
+			last[r] = int32(n - 1)
+		}
+		return onnx.NewTensor(onnx.NewShape(int64(f.rows)), last)
+	}
+}
+
+// totalLength makes the input that says how many columns there are, or how many the
+// longest row may look at, an int32 scalar.
+func totalLength(longest bool) inputMaker {
+	return func(f *forward) (onnx.Value, error) {
+		total := f.past + f.width
+		if longest {
+			total = slices.Max(f.lens)
+		}
+		return onnx.NewScalar(int32(total))
 	}
 }
 

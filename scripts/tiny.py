@@ -25,6 +25,7 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 import attentions
 import batchwide
 import heads
+import lengths
 from ortexport import export as exporter
 from ortexport.tokenizer import bos_eos_template, dump_json
 
@@ -112,6 +113,7 @@ def write_fixtures(out: Path) -> None:
         edit(write("tiny-badcache"), exchange_keys)
         edit(write("tiny-badcache-explicit", attention="explicit"), exchange_keys)
     heads.write(out / "heads")
+    lengths.write(out / "lengths")
     attentions.write(out / "attentions", out / "tiny-gqa")
     batchwide.write(out / "batchwide", *(out / name for name in (
         "tiny-explicit", "tiny-gqa", "tiny-gqa-fp16")))

@@ -88,7 +88,7 @@ func (g *body) sharesBuffers(c *Convention) bool {
 
 // attention writes a GroupQueryAttention without its cache.
 func (w *rewriter) attention(n *operator) {
-	inputs := slices.Clone(n.inputs)
+	inputs := renamed(n.inputs, w.renamed)
 	for i := pastKeyInput; i <= pastValueInput && i < len(inputs); i++ {
 		inputs[i] = ""
 	}

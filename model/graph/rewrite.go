@@ -47,6 +47,7 @@ type Rewritten struct {
 	Output   string
 	Uncached bool  // the inputs of the cache are gone
 	Trees    Trees // of the scoring form; empty where rows are sequences
+	Lengths  Lengths
 }
 
 // Rewrite rewrites the graph of the model file at path, whose convention is c.
@@ -176,11 +177,12 @@ type rewriter struct {
 	head      *head
 	chosen    *chosen
 	cut       *cacheCut
-	trees     *trees // nil where rows are sequences
-	bias      string // of the trees, in the attention's type
-	last      string // the number of the last axis, once it is written
+	trees     *trees    // nil where rows are sequences
+	lengths   *counting // nil where the graph takes a mask
+	bias      string    // of the trees, in the attention's type
+	last      string    // the number of the last axis, once it is written
 	locations map[string]string
-	renamed   map[string]string // inputs of the head and its tail
+	renamed   map[string]string // inputs of the head and its tail, and lengths
 	gone      map[*operator]bool
 	changed   map[string]bool // tensors whose value_info is out of date
 	made      map[string]int  // numbers that fresh names were given, so that none is tried twice
@@ -210,6 +212,7 @@ func newRewriter(g *body, c *Convention, form Form, locations map[string]string)
 	if form == Scoring {
 		w.trees = g.findTrees(c, w.cut)
 	}
+	w.lengths = g.findLengths(c)
 	w.output()
 	return w, nil
 }
@@ -250,6 +253,9 @@ func (w *rewriter) output() {
 func (w *rewriter) rewrite() error {
 	if w.trees != nil {
 		w.treeInputs()
+	}
+	if w.lengths != nil {
+		w.lengthInputs(w.lengths)
 	}
 	for i, f := range w.fields {
 		if f.num == 1 {
@@ -347,7 +353,7 @@ func (w *rewriter) keeps(f field) (bool, error) {
 	name, err := nameOf(f.bytes)
 	switch f.num {
 	case 11: // input
-		return !w.cut.inputs[name], err
+		return !w.cut.inputs[name] && (w.lengths == nil || name != w.conv.AttentionMask), err
 	case 12: // output
 		if !w.form.decodes() && !w.cut.stays {
 			return false, err

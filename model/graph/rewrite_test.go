@@ -76,6 +76,7 @@ func TestRewriteFixtures(t *testing.T) {
 	past := []string{"past_key_values.0.key", "past_key_values.0.value", "past_key_values.1.key", "past_key_values.1.value"}
 	present := []string{"present.0.key", "present.0.value", "present.1.key", "present.1.value"}
 	positions, targets := "ortscore/positions", "ortscore/targets"
+	told := []string{"ortscore/seqlens_k", "ortscore/total_sequence_length"}
 	join := func(parts ...any) (out []string) {
 		for _, p := range parts {
 			switch p := p.(type) {
@@ -88,8 +89,8 @@ func TestRewriteFixtures(t *testing.T) {
 		return out
 	}
 	for name, c := range map[string]struct{ inputs, fed, outputs []string }{
-		"tiny-gqa":      {join("input_ids", "attention_mask"), past, join("logits", present)},
-		"tiny-gqa-fp16": {join("input_ids", "attention_mask"), past, join("logits", present)},
+		"tiny-gqa":      {join(told, "input_ids"), past, join("logits", present)},
+		"tiny-gqa-fp16": {join(told, "input_ids"), past, join("logits", present)},
 		"tiny-explicit": {join("input_ids", "attention_mask", "position_ids", past), nil, join("logits", present)},
 		"tiny-rawnames": {join("tokens", "mask"), nil, join("output")},
 	} {
@@ -107,7 +108,7 @@ func TestRewriteFixtures(t *testing.T) {
 		}
 		require.Equal(t, join(trees, c.inputs, positions, targets), tensorNames(m.Inputs), name)
 		require.Equal(t, []Tensor{{"ortscore/logprobs", Float32, []int64{-1, -1}, []string{"ortscore/n", ""}}}, m.Outputs, name)
-		require.Equal(t, &Rewritten{Positions: positions, Targets: targets, Output: "ortscore/logprobs", Uncached: c.fed != nil, Trees: r.Trees, Data: r.Data}, r)
+		require.Equal(t, &Rewritten{Positions: positions, Targets: targets, Output: "ortscore/logprobs", Uncached: c.fed != nil, Trees: r.Trees, Lengths: r.Lengths, Data: r.Data}, r)
 		require.Equal(t, whole.External, m.External, name)
 		require.Equal(t, whole.Params+4+32+16, m.Params, name) // two shapes, and ones for tables of 16 rows
 		for _, n := range bodyOf(t, r.Data).nodes {
@@ -136,6 +137,7 @@ func TestRewriteFixtures(t *testing.T) {
 		m, err = Parse(r.Data)
 		require.NoError(t, err)
 		require.Equal(t, join(c.inputs, c.fed, positions), tensorNames(m.Inputs), name)
+		require.Equal(t, c.fed != nil, r.Lengths.Given(), name)
 		require.ElementsMatch(t, c.outputs, tensorNames(m.Outputs), name)
 		require.False(t, r.Uncached)
 		require.Empty(t, r.Targets)
@@ -321,6 +323,9 @@ func tryRewrite(t *testing.T, data []byte, c *Convention) {
 		if r.Trees.Depths != "" {
 			require.True(t, contains(m.Inputs, r.Trees.Depths) && contains(m.Inputs, r.Trees.Bias))
 		}
+		for _, told := range []string{r.Lengths.Rows, r.Lengths.Total} {
+			require.True(t, told == "" || contains(m.Inputs, told))
+		}
 		require.True(t, contains(m.Outputs, r.Output))
 	}
 }
@@ -331,10 +336,14 @@ func FuzzRewrite(f *testing.F) {
 	}
 	f.Add(attends(nil, nil, nil))
 	f.Add(attends(map[int]string{1: "", 2: ""}, nil, nil))
-	heads, err := filepath.Glob(filepath.Join(testdata, "heads", "*.onnx"))
-	require.NoError(f, err)
-	require.NotEmpty(f, heads)
-	for _, path := range heads {
+	var paths []string
+	for _, folder := range []string{"heads", "lengths"} {
+		found, err := filepath.Glob(filepath.Join(testdata, folder, "*.onnx"))
+		require.NoError(f, err)
+		require.NotEmpty(f, found)
+		paths = append(paths, found...)
+	}
+	for _, path := range paths {
 		data, err := os.ReadFile(path)
 		require.NoError(f, err)
 		f.Add(data)

@@ -120,8 +120,8 @@ const (
 	valueInput
 	pastKeyInput
 	pastValueInput
-	_ // lengths
-	_ // the longest length
+	lengthsInput
+	longestInput
 	cosInput
 	sinInput
 	positionsInput // which it does not take of a prefill
