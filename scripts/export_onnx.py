@@ -1,6 +1,7 @@
 """Exports a Llama-family checkpoint to ONNX, without torch.
 
     python scripts/export_onnx.py SOURCE OUT_DIR [--dtype fp32|fp16|int8] [--attention gqa|explicit]
+        [--pack none|qkv|all]
     python scripts/export_onnx.py --random llama-7b SOURCE OUT_DIR [--seed N] ...
 
 SOURCE is a .gguf file or a Hugging Face folder with config.json and safetensors. OUT_DIR gets
@@ -37,6 +38,11 @@ def parse(argv: list[str]) -> argparse.Namespace:
                         "leaves embedding, attention, head and cache in fp32 (default fp32)")
     parser.add_argument("--attention", choices=("gqa", "explicit"), default="gqa",
                         help="fused GroupQueryAttention, or plain operators (default gqa)")
+    parser.add_argument("--pack", choices=("none", "qkv", "all"),
+                        help="layers that become one multiply, for fewer launches on a GPU: query, "
+                        "key and value where GroupQueryAttention takes them as one tensor (qkv), "
+                        "or these always, and gate and up, with a Split after (all) (default qkv "
+                        "for fp16, else none, which is faster on a CPU)")
     parser.add_argument("--context", type=int, metavar="N",
                         help="longest context to support (default the checkpoint's own)")
     parser.add_argument("--tokenizer", type=Path, metavar="DIR",
@@ -48,12 +54,17 @@ def parse(argv: list[str]) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
+def pack(args: argparse.Namespace) -> str:
+    """fp16 is for GPUs, where a launch may take as long as its work; elsewhere nothing is won."""
+    return args.pack or ("qkv" if args.dtype == "fp16" else "none")
+
+
 def main(argv: list[str]) -> int:
     args = parse(argv)
     start = time.monotonic()
     try:
         done = export(args.source, args.out, Options(
-            dtype=args.dtype, attention=args.attention, context=args.context,
+            dtype=args.dtype, attention=args.attention, pack=pack(args), context=args.context,
             tokenizer=args.tokenizer, force=args.force, random=args.random, seed=args.seed))
     except ExportError as err:
         print(f"export_onnx: error: {err.message}", file=sys.stderr)

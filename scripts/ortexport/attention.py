@@ -5,7 +5,8 @@ row lengths taken from the attention mask. ExplicitAttention uses plain ai.onnx 
 with position_ids as an input and the mask built in the graph, as optimum exports it.
 
 Both take q [batch, seq, heads * head_dim] and k, v [batch, seq, kv_heads * head_dim] and
-return [batch, seq, heads * head_dim]. Both expect pads on the right. A sliding window of w
+return [batch, seq, heads * head_dim]; GroupedAttention takes all three side by side as q as well,
+with k and v empty. Both expect pads on the right. A sliding window of w
 lets a token see w positions, itself included, as transformers does; GroupQueryAttention agrees
 in the ONNX Runtime that ortscore uses (1.31), while 1.23 lets it see one more.
 """

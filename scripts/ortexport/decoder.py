@@ -6,6 +6,8 @@ MatMul takes them as they are. Names of inputs, outputs and nodes follow onnxrun
 
 from __future__ import annotations
 
+import numpy as np
+
 from .attention import ExplicitAttention, GroupedAttention, declare_cache
 from .checkpoint import Checkpoint, read
 from .config import ModelConfig
@@ -68,12 +70,15 @@ class Decoder:
     """Builds the graph of one checkpoint; `attention` is "gqa" or "explicit".
 
     With `int8` the linear layers of all blocks are rounded; embedding and lm_head are not.
+    `pack` says which layers are one multiply: "none"; "qkv" for query, key and value where
+    GroupQueryAttention takes them as one tensor; "all" for these everywhere, and for gate and up,
+    with a Split after where one is needed.
     """
 
     def __init__(self, g: Graph, checkpoint: Checkpoint, attention: str, use_cache: bool = True,
-                 int8: bool = False):
+                 int8: bool = False, pack: str = "none"):
         self.g, self.checkpoint, self.config = g, checkpoint, checkpoint.config
-        self.fused = attention == "gqa"
+        self.fused, self.pack = attention == "gqa", pack
         self.int8 = Int8Linear(g) if int8 else None
         g.input("input_ids", "int64", ["batch_size", "sequence_length"])
         g.input("attention_mask", "int64", ["batch_size", "total_sequence_length"])
@@ -108,17 +113,20 @@ class Decoder:
         if c.tied:
             head = g.op("Transpose", [embed], "/lm_head", perm=[1, 0])
         else:
-            head = self._matrix("lm_head", "lm_head")
+            head = self._matrix([read(self.checkpoint, HEAD)], "lm_head")
         g.op("MatMul", [hidden, head], "/lm_head", "logits")
 
     def _attention(self, layer: int, hidden: str) -> str:
         c, name, at = self.config, f"model.layers.{layer}.self_attn", f"/model/layers.{layer}/attn"
-        q, k, v = (self._linear(hidden, f"{name}.{p}_proj", f"{at}/{p}_proj", c.qkv_bias)
-                   for p in "qkv")
+        parts = [f"{name}.{p}_proj" for p in "qkv"]
+        if self.fused and not c.qk_norm and self.pack != "none":
+            q, k, v = self._linear(hidden, parts, f"{at}/qkv_proj", c.qkv_bias), "", ""
+        else:
+            q, k, v = self._linears(hidden, parts, at, "qkv_proj", c.qkv_bias)
         if c.qk_norm:
             q = self._head_norm(q, c.num_heads, f"{name}.q_norm", f"{at}/q_norm")
             k = self._head_norm(k, c.num_kv_heads, f"{name}.k_norm", f"{at}/k_norm")
-        return self._linear(self.attend(layer, q, k, v), f"{name}.o_proj", f"{at}/o_proj",
+        return self._linear(self.attend(layer, q, k, v), [f"{name}.o_proj"], f"{at}/o_proj",
                             c.o_bias)
 
     def _head_norm(self, value: str, heads: int, name: str, at: str) -> str:
@@ -131,27 +139,42 @@ class Decoder:
     def _mlp(self, layer: int, hidden: str) -> str:
         g, name, at = self.g, f"model.layers.{layer}.mlp", f"/model/layers.{layer}/mlp"
         bias = self.config.mlp_bias
-        gate = self._linear(hidden, f"{name}.gate_proj", f"{at}/gate_proj", bias)
-        up = self._linear(hidden, f"{name}.up_proj", f"{at}/up_proj", bias)
+        gate, up = self._linears(hidden, [f"{name}.gate_proj", f"{name}.up_proj"], at,
+                                 "gate_up_proj", bias)
         silu = g.op("Mul", [gate, g.op("Sigmoid", [gate], f"{at}/act_fn")], f"{at}/act_fn")
-        return self._linear(g.op("Mul", [silu, up], at), f"{name}.down_proj", f"{at}/down_proj",
-                            bias)
+        return self._linear(g.op("Mul", [silu, up], at), [f"{name}.down_proj"],
+                            f"{at}/down_proj", bias)
 
-    def _linear(self, value: str, name: str, at: str, bias: bool) -> str:
+    def _linears(self, value: str, names: list[str], at: str, packed: str,
+                 bias: bool) -> list[str]:
+        """Linear layers that read one value: each by itself, or one multiply and a Split."""
+        if self.pack != "all":
+            return [self._linear(value, [name], f"{at}/{name.rpartition('.')[2]}", bias)
+                    for name in names]
+        shapes = self.checkpoint.shapes()
+        sizes = self.g.const([shapes[name + ".weight"][0] for name in names])
+        out = self._linear(value, names, f"{at}/{packed}", bias)
+        return self.g.multi("Split", [out, sizes], at, [None] * len(names), axis=-1)
+
+    def _linear(self, value: str, names: list[str], at: str, bias: bool) -> str:
+        """A linear layer; several are one whose outputs lie side by side."""
         label = at.strip("/").replace("/", ".")
+        matrices = [read(self.checkpoint, name + ".weight") for name in names]
         if self.int8:
-            out = self.int8(value, read(self.checkpoint, name + ".weight"), label, at)
+            out = self.int8(value, matrices, label, at)
         else:
-            out = self.g.op("MatMul", [value, self._matrix(name, label)], at)
+            out = self.g.op("MatMul", [value, self._matrix(matrices, label)], at)
         if not bias:
             return out
-        return self.g.op("Add", [out, self._vector(name + ".bias")], at)
+        vectors = [read(self.checkpoint, name + ".bias") for name in names]
+        label = f"{names[0]}.bias" if len(names) == 1 else f"{label}.Add.bias"
+        size = sum(map(len, vectors))
+        return self.g.op("Add", [out, self.g.weight(label, (size,), vectors)], at)
 
-    def _matrix(self, name: str, label: str) -> str:
-        """The weight [out, in] of a linear layer as an initializer [in, out]."""
-        matrix = read(self.checkpoint, name + ".weight")
-        return self.g.weight(f"{label}.MatMul.weight", matrix.shape[::-1],
-                             transposed_blocks(matrix))
+    def _matrix(self, matrices: list[np.ndarray], label: str) -> str:
+        """Weights [out, in] as one initializer [in, out]."""
+        shape = (matrices[0].shape[1], sum(map(len, matrices)))
+        return self.g.weight(f"{label}.MatMul.weight", shape, transposed_blocks(matrices))
 
     def _vector(self, name: str) -> str:
         vector = read(self.checkpoint, name)

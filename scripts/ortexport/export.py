@@ -23,11 +23,12 @@ PRODUCER = "ortscore"
 class Options:
     """What the command line says; `use_cache` is for fixtures, an explicit graph without past.
 
-    With `random`, the name of a shape, the weights follow from the seed.
+    With `random`, the name of a shape, the weights follow from the seed. `pack` is Decoder's.
     """
 
     dtype: str = "fp32"
     attention: str = "gqa"
+    pack: str = "none"
     context: int | None = None
     tokenizer: Path | None = None
     force: bool = False
@@ -96,7 +97,8 @@ def write_model(checkpoint: Checkpoint, out: Path, options: Options) -> None:
         graph = Graph("fp32" if int8 else options.dtype, data)
         if int8:
             checkpoint = Smoothed(checkpoint)
-        Decoder(graph, checkpoint, options.attention, options.use_cache, int8).build()
+        Decoder(graph, checkpoint, options.attention, options.use_cache, int8,
+                options.pack).build()
     finally:
         data.close()
     (out / "model.onnx").write_bytes(graph.model(PRODUCER).SerializeToString(deterministic=True))

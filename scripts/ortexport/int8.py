@@ -72,13 +72,13 @@ class Int8Linear:
         self.g = g
         self._rounded: dict[str, tuple[str, str]] = {}
 
-    def __call__(self, value: str, weight: np.ndarray, label: str, at: str) -> str:
-        """The product of value [batch, seq, in] with a weight [out, in], without a bias."""
+    def __call__(self, value: str, weights: list[np.ndarray], label: str, at: str) -> str:
+        """The product of value [batch, seq, in] with weights [out, in], without a bias."""
         g = self.g
         if value not in self._rounded:
-            self._rounded[value] = self._round(value, weight.shape[1], at)
+            self._rounded[value] = self._round(value, weights[0].shape[1], at)
         rounded, scale = self._rounded[value]
-        levels, scales = quantise(weight)
+        levels, scales = map(np.concatenate, zip(*map(quantise, weights), strict=True))
         inputs = [rounded, g.weight(f"{label}.weight_int8", levels.shape[::-1], [levels.T], "int8"),
                   g.const(1.0, "fp32"), g.weight(f"{label}.scale", scales.shape, [scales], "fp32"),
                   g.const(128, "uint8")]

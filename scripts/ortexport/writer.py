@@ -72,11 +72,13 @@ def _cast(block: np.ndarray, dtype: str, name: str) -> np.ndarray:
     return half
 
 
-def transposed_blocks(matrix: np.ndarray, block_bytes: int = 16 << 20) -> Iterator[np.ndarray]:
-    """The transpose of a 2-D matrix in blocks of rows, without a second whole copy."""
-    step = max(1, block_bytes // max(1, matrix.shape[0] * matrix.itemsize))
-    for first in range(0, matrix.shape[1], step):
-        yield matrix[:, first:first + step].T
+def transposed_blocks(matrices: list[np.ndarray],
+                      block_bytes: int = 16 << 20) -> Iterator[np.ndarray]:
+    """The transposes of 2-D matrices, side by side, in blocks of rows, without a second copy."""
+    row_bytes = sum(len(matrix) * matrix.itemsize for matrix in matrices)
+    step = max(1, block_bytes // max(1, row_bytes))
+    for first in range(0, matrices[0].shape[1], step):
+        yield np.concatenate([matrix[:, first:first + step].T for matrix in matrices], axis=1)
 
 
 @contextmanager
