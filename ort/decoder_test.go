@@ -54,7 +54,7 @@ func written(t *testing.T, d model.Decoder, limits model.Limits, sampling model.
 
 // decoders are the fixtures with a cache, by how they keep it.
 var decoders = map[string]string{
-	"tiny-gqa": CacheInPlace, "tiny-gqa-fp16": CacheInPlace, "tiny-bf16logits": CacheInPlace,
+	"tiny-gqa": CacheInPlace, "tiny-gqa-fp16": CacheInPlace, "tiny-bf16logits": CacheInPlace, "tiny-packed": CacheInPlace,
 	"tiny-explicit": CacheCopied, "tiny-numlogits": CacheCopied,
 }
 

@@ -51,6 +51,7 @@ func TestTreesAgreeWithFullLogits(t *testing.T) {
 	for path, limit := range map[string]float64{
 		fixture("tiny-gqa"):          1e-5,
 		fixture("tiny-gqa-fp16"):     2e-2,
+		fixture("tiny-packed"):       1e-5,
 		attentionFile("packed"):      1e-5,
 		attentionFile("interleaved"): 1e-5,
 		attentionFile("positions"):   1e-5,

@@ -103,6 +103,7 @@ def write_fixtures(out: Path) -> None:
 
         write("tiny-gqa")
         write("tiny-gqa-fp16", dtype="fp16")
+        write("tiny-packed", pack="all")
         write("tiny-int8", dtype="int8")
         write("tiny-explicit", attention="explicit")
         write("tiny-nan", with_nan)

@@ -111,6 +111,8 @@ func (g *body) byPosition(n *operator) bool {
 		return activations == 1 && len(g.weights[n.input(1)]) == 2
 	case "com.microsoft.MatMulNBits":
 		return activations == 1 && !g.isConstant(n.input(0))
+	case "Split": // of gate and up in one
+		return activations == 1 && !g.isConstant(n.input(0)) && n.attribute("axis") == -1
 	case "SimplifiedLayerNormalization", "LayerNormalization":
 		axis := n.attribute("axis")
 		return activations == 1 && (axis == 0 || axis == -1)

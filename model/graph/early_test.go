@@ -27,6 +27,7 @@ func TestChooseEarly(t *testing.T) {
 	for name, want := range map[string][]string{
 		"tiny-gqa":      last,
 		"tiny-gqa-fp16": last,
+		"tiny-packed":   last,
 		"tiny-int8":     {"/model/norm/SkipSimplifiedLayerNormalization/output_0"},
 		"tiny-explicit": {"/model/norm/Mul/output_0"},
 	} {
@@ -82,6 +83,7 @@ func TestChooseEarlyStops(t *testing.T) {
 		"at what attention reads too":    {[]string{"MatMul x wo -> o"}, []string{"x"}},
 		"at weights of three dimensions": {[]string{"MatMul attn cube -> o"}, []string{"normed"}},
 		"at an operator not known":       {[]string{"Softmax attn -> o"}, []string{"normed"}},
+		"at a Split of positions":        {[]string{"Split attn -> p q", "Mul p q -> o"}, []string{"normed"}},
 		"at a tensor of unknown shape":   {[]string{"Reshape e0 e1 -> x"}, []string{"normed"}},
 		"at what is added to a matrix":   {[]string{"Add o wo -> p", "com.microsoft.SkipSimplifiedLayerNormalization x p g -> normed"}, []string{"normed"}},
 	} {
