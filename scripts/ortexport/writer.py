@@ -73,7 +73,7 @@ def _cast(block: np.ndarray, dtype: str, name: str) -> np.ndarray:
 
 
 def transposed_blocks(matrices: list[np.ndarray],
-                      block_bytes: int = 16 << 20) -> Iterator[np.ndarray]:
+                      block_bytes: int = 4 << 20) -> Iterator[np.ndarray]:
     """The transposes of 2-D matrices, side by side, in blocks of rows, without a second copy."""
     row_bytes = sum(len(matrix) * matrix.itemsize for matrix in matrices)
     step = max(1, block_bytes // max(1, row_bytes))
