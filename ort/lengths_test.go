@@ -19,7 +19,7 @@ import (
 // different ways.
 var lengths = map[string]graph.Lengths{
 	"genai":    {Rows: "ortscore/seqlens_k", Total: "ortscore/total_sequence_length"},
-	"capture":  {Rows: "ortscore/seqlens_k", Total: "ortscore/total_sequence_length", Longest: true},
+	"capture":  {Rows: "ortscore/seqlens_k", Total: "ortscore/total_sequence_length"},
 	"kept":     {Rows: "ortscore/seqlens_k", Total: "ortscore/total_sequence_length"},
 	"compared": {},
 	"scaled":   {},
@@ -47,12 +47,12 @@ func TestLengthsAreThoseOfTheMask(t *testing.T) {
 					b.Lens = append(b.Lens, 1+rng.IntN(b.Width))
 				}
 				b.Lens = append(b.Lens, b.Width)
-				requireTold(t, told, counts, whole(b))
+				requireTold(t, counts, whole(b))
 			}
 			d := openLengths(t, name)
 			d.masked = true // for the graph of the file
 			for range 8 {
-				requireToldInSteps(t, rng, d, func(f *forward) { requireTold(t, told, counts, f) })
+				requireToldInSteps(t, rng, d, func(f *forward) { requireTold(t, counts, f) })
 			}
 		})
 	}
@@ -98,7 +98,7 @@ func requireToldInSteps(t *testing.T, rng *rand.Rand, d *cached, look func(f *fo
 }
 
 // requireTold compares the inputs of a forward with what the file's graph counts.
-func requireTold(t *testing.T, told graph.Lengths, counts func(f *forward) (rows, total []int32), f *forward) {
+func requireTold(t *testing.T, counts func(f *forward) (rows, total []int32), f *forward) {
 	t.Helper()
 	ints := func(mk inputMaker) []int32 {
 		v, err := mk(f)
@@ -111,7 +111,7 @@ func requireTold(t *testing.T, told graph.Lengths, counts func(f *forward) (rows
 	}
 	rows, total := counts(f)
 	require.Equal(t, rows, ints(rowLengths()))
-	require.Equal(t, total, ints(totalLength(told.Longest)))
+	require.Equal(t, total, ints(totalLength))
 }
 
 // countedByTheGraph runs the graph of the file, with what it counts as outputs.
@@ -175,6 +175,10 @@ func TestLengthsInPlaceOfAMask(t *testing.T) {
 			seqs, limits := someSequences(20, full.Info().Vocab), model.Limits{Tokens: 200}
 			require.Less(t, maxDiff(t, score(t, full, limits, seqs), score(t, lm, limits, seqs)), 1e-5)
 
+			if told.Given() {
+				requireWider(t, lm)
+			}
+
 			texts := prompts(9)
 			for i := range texts {
 				for j := range texts[i].Tokens {
@@ -190,4 +194,21 @@ func TestLengthsInPlaceOfAMask(t *testing.T) {
 			}
 		})
 	}
+}
+
+// requireWider runs a batch that is wider than its longest row, as one whose width was
+// rounded up is.
+func requireWider(t *testing.T, lm *LM) {
+	run := func(width int) []float32 {
+		b := &model.Batch{Rows: 2, Width: width, Lens: []int{9, 7}, TokenIDs: make([]int64, 2*width)}
+		for r, n := range b.Lens {
+			for i := range n {
+				b.TokenIDs[r*width+i] = int64(3 + 5*i + r)
+			}
+		}
+		out := make([]float32, 2)
+		require.NoError(t, lm.LogProbs(t.Context(), b, []model.Position{{Row: 0, At: 8, Target: 1}, {Row: 1, At: 6, Target: 2}}, out))
+		return out
+	}
+	require.Less(t, maxDiff(t, run(9), run(16)), 1e-6)
 }

@@ -182,7 +182,7 @@ func (s *session) start(cached bool) (err error) {
 		add(r.Trees.Depths, integers(graph.Int64, func(f *forward) ([]int64, int) { return f.positions, f.width }))
 		add(r.Trees.Bias, bias())
 		add(r.Lengths.Rows, rowLengths())
-		add(r.Lengths.Total, totalLength(r.Lengths.Longest))
+		add(r.Lengths.Total, totalLength)
 		s.to[0], s.out.flat = r.Output, true
 	}
 	for i, past := range s.past() {

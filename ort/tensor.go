@@ -1,7 +1,6 @@
 package ort
 
 import (
-	"slices"
 	"unsafe"
 
 	onnx "github.com/yalue/onnxruntime_go"
@@ -43,17 +42,8 @@ func rowLengths() inputMaker {
 	}
 }
 
-// totalLength makes the input that says how many columns there are, or how many the
-// longest row may look at, an int32 scalar.
-func totalLength(longest bool) inputMaker {
-	return func(f *forward) (onnx.Value, error) {
-		total := f.past + f.width
-		if longest {
-			total = slices.Max(f.lens)
-		}
-		return onnx.NewScalar(int32(total))
-	}
-}
+// totalLength makes the input that says how many columns there are, an int32 scalar.
+func totalLength(f *forward) (onnx.Value, error) { return onnx.NewScalar(int32(f.past + f.width)) }
 
 // keepAll asks a graph that can drop positions for the logits of all of them.
 func keepAll(t graph.Tensor) inputMaker {

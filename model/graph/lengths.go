@@ -10,9 +10,8 @@ import (
 // [B, T]. Where it has an input, the mask's is gone. Both are int32: they feed
 // GroupQueryAttention as they are.
 type Lengths struct {
-	Rows    string // an input [B]: the ones in each row of the mask, less 1; "" where the graph does not count them
-	Total   string // an input, a scalar: T; "" where the graph does not take it from the mask
-	Longest bool   // the most ones of a row in place of T
+	Rows  string // an input [B]: the ones in each row of the mask, less 1; "" where the graph does not count them
+	Total string // an input, a scalar: T; "" where the graph does not take it from the mask
 }
 
 // Given reports whether the graph is told lengths, and takes no mask.
@@ -24,7 +23,6 @@ type counting struct {
 	known       map[string]count
 	nodes       map[*operator]bool
 	rows, total map[string]bool // the tensors that attention takes
-	longest     bool
 }
 
 // count is what a tensor holds that was made of a mask [B, T] alone.
@@ -91,13 +89,11 @@ func (l *counting) feed(n *operator) bool {
 	default:
 		return false
 	}
-	longest := total.of == ofLongest
 	switch total {
 	case count{of: ofWidth}, count{of: ofLongest}:
-		if len(l.total) > 0 && longest != l.longest {
-			return false
-		}
-		l.total[n.input(longestInput)], l.longest = true, longest
+		// The operator takes the most ones of a row where they are as many as columns,
+		// and nothing less: T is right for both.
+		l.total[n.input(longestInput)] = true
 	case count{}:
 	default:
 		return false
@@ -246,9 +242,8 @@ func (w *rewriter) lengthInputs(l *counting) {
 		return info.Name
 	}
 	w.out.Lengths = Lengths{
-		Rows:    told("seqlens_k", l.rows, Tensor{Dims: []int64{-1}, Symbols: []string{"ortscore/rows"}}),
-		Total:   told("total_sequence_length", l.total, Tensor{}),
-		Longest: l.longest,
+		Rows:  told("seqlens_k", l.rows, Tensor{Dims: []int64{-1}, Symbols: []string{"ortscore/rows"}}),
+		Total: told("total_sequence_length", l.total, Tensor{}),
 	}
 	for n := range l.nodes {
 		w.gone[n] = true
