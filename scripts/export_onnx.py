@@ -42,7 +42,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
                         help="layers that become one multiply, for fewer launches on a GPU: query, "
                         "key and value where GroupQueryAttention takes them as one tensor (qkv), "
                         "or these always, and gate and up, with a Split after (all) (default qkv "
-                        "for fp16, else none, which is faster on a CPU)")
+                        "for fp16, else none: nothing is won on a CPU)")
     parser.add_argument("--context", type=int, metavar="N",
                         help="longest context to support (default the checkpoint's own)")
     parser.add_argument("--tokenizer", type=Path, metavar="DIR",
