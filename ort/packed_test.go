@@ -6,7 +6,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ortscore/ortscore/model"
-	"github.com/ortscore/ortscore/model/graph"
 )
 
 // tiny-packed is tiny-gqa with query, key and value in one multiply, and gate and up
@@ -20,7 +19,7 @@ func TestPackedScoresAndTextsAreTheSame(t *testing.T) {
 	for _, limits := range []model.Limits{{Tokens: 1}, {Tokens: 500}} {
 		require.Less(t, maxDiff(t, score(t, plain, limits, seqs), score(t, packed, limits, seqs)), 1e-5)
 	}
-	present, err := openLM(t.Context(), fixture("tiny-packed"), Options{}, graph.ScoringPresent)
+	present, err := openLM(t.Context(), fixture("tiny-packed"), Options{}, scoringPresent)
 	require.NoError(t, err)
 	defer present.Close()
 	require.Less(t, maxDiff(t, score(t, plain, model.Limits{Tokens: 500}, seqs), score(t, present, model.Limits{Tokens: 500}, seqs)), 1e-5)
