@@ -1,0 +1,1 @@
+// libcurand: linked, never called.
