@@ -7,6 +7,7 @@ VENV   := $(BUILD)/venv
 TEACHER := $(MODELS)/smollm2-135m-instruct
 PEERS  := $(BUILD)/peers
 ZOO    := $(BUILD)/zoo
+CUDA   := $(BUILD)/cuda
 EXPORTER := scripts/export_onnx.py $(wildcard scripts/ortexport/*.py)
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
@@ -88,6 +89,12 @@ profile: setup ## one nll run by Go's profile and ONNX Runtime's, left in build/
 gpu-rehearsal: build $(TEACHER)/model.onnx ## the GPU proof of docs/gpu.md, on the cpu with a tiny model: 5 minutes (PYTHON with torch for its peer)
 	@PYTHON='$(or $(PYTHON),$(VENV)/bin/python)' scripts/gpu_check.sh --rehearse --minutes 30 --ortscore $(BUILD)/ortscore $(LIB) $(TEACHER) $(TEACHER)-explicit
 
+# ONLY=rank for the runs and failures that have this word; the docs are then left as they are.
+.PHONY: cuda-rehearsal
+cuda-rehearsal: build $(VENV)/.test $(CUDA)/standins/.built $(CUDA)/lib/libonnxruntime.so ## the CUDA path on stand-ins for CUDA's libraries, without a GPU: 5 minutes, and a wheel of 250 MB once
+	@PYTHONPATH=scripts $(VENV)/bin/python -m cudarehearsal --ortscore $(BUILD)/ortscore --runtime $(CUDA)/lib \
+		--standins $(CUDA)/standins --work $(CUDA)/models $(if $(ONLY),--only '$(ONLY)',--docs docs/gpu.md)
+
 # A quick look: make bench-peers ROUNDS=1 ROWS=1 PASSAGES=16; make bench-rank ROUNDS=1 LISTS=2 NEW=8.
 # TEACHERS may name further exports of the same teacher, each a line of the tables.
 # FILE is FlagEmbedding's toy qa file, where it lies beside the repository, two rows of it; else the examples.
@@ -129,6 +136,15 @@ clean: ## remove build/
 $(LIB)/libonnxruntime.so: scripts/setup/onnxruntime.sh scripts/setup/native.txt | $(VENV)/.venv
 	@echo "setup: libonnxruntime, a wheel of 24 MB from PyPI"
 	@scripts/setup/onnxruntime.sh $(VENV)/bin/python $(LIB)
+	@touch $@
+
+$(CUDA)/lib/libonnxruntime.so: scripts/setup/gpu.sh scripts/setup/gpu.txt | $(VENV)/.venv
+	@echo "setup: ONNX Runtime with its CUDA provider, a wheel of 250 MB from PyPI"
+	@scripts/setup/gpu.sh $(VENV)/bin/python $(CUDA)/lib
+	@touch $@
+
+$(CUDA)/standins/.built: $(wildcard scripts/fakecuda/*) | $(VENV)/.venv
+	@scripts/fakecuda/build.sh $(VENV)/bin/python $(@D)
 	@touch $@
 
 $(LIB)/libtokenizers.a: scripts/setup/tokenizers.sh $(wildcard scripts/setup/tokenizers/*) go.mod
