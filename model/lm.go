@@ -44,6 +44,7 @@ type LM struct {
 
 // BatchStats tells what one batch was.
 type BatchStats struct {
+	Rows      int           // B
 	Sequences int           // those that were given their score, identical ones each
 	Copies    int           // of these, the ones that did not run, since an identical one did
 	Tokens    int           // real tokens that ran
@@ -215,7 +216,7 @@ func (r *scoring) shrink(ctx context.Context, s Scorer, b *Batch, rows []tree, c
 
 // done tells of a batch that ran.
 func (r *scoring) done(b *Batch, rows []tree, budget int, took time.Duration) {
-	stats := BatchStats{Duration: took}
+	stats := BatchStats{Rows: b.Rows, Duration: took}
 	for _, row := range rows {
 		stats.Sequences += len(row.branches)
 		stats.Tokens += row.tokens

@@ -19,6 +19,7 @@ type Decoder interface {
 	model.Reopener
 	Info() Info
 	FreeMemory() (bytes int64, err error)
+	Arena() (Arena, error)
 	Close() error
 }
 

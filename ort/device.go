@@ -34,16 +34,6 @@ static void close_allocator(const OrtApi *api, OrtMemoryInfo *info, OrtAllocator
 	api->ReleaseMemoryInfo(info);
 }
 
-static char *in_use(const OrtApi *api, const OrtAllocator *allocator, long long *bytes) {
-	OrtKeyValuePairs *stats = NULL;
-	OrtStatus *status = api->AllocatorGetStats(allocator, &stats);
-	if (status != NULL) return text(api, status);
-	const char *value = api->GetKeyValue(stats, "InUse");
-	*bytes = value == NULL ? 0 : atoll(value);
-	api->ReleaseKeyValuePairs(stats);
-	return NULL;
-}
-
 static char *view(const OrtApi *api, const OrtMemoryInfo *info, void *p, size_t size,
 		const int64_t *shape, size_t rank, int type, OrtValue **out) {
 	return text(api, api->CreateTensorWithDataAsOrtValue(info, p, size, shape, rank, type, out));
@@ -119,13 +109,6 @@ func failure(text *C.char) error {
 }
 
 func (m *memory) close() { C.close_allocator(m.api, m.info, m.allocator) }
-
-// inUse is the bytes of the arena that tensors lie in, the weights among them.
-func (m *memory) inUse() (int64, error) {
-	var bytes C.longlong
-	err := failure(C.in_use(m.api, m.allocator, &bytes))
-	return int64(bytes), err
-}
 
 // buffer is a block of memory on the device.
 type buffer struct {

@@ -193,7 +193,7 @@ func (r *ranking) rank(ctx context.Context) error {
 		return r.allBroken()
 	}
 	r.stats.Seconds = time.Since(start).Seconds()
-	r.stats.usage = newUsage(r.teacher.models(), r.stats.busy, r.stats.Seconds)
+	r.stats.usage = newUsage(r.teacher, r.stats.busy, r.stats.Seconds)
 	r.ui.rankSummary(r.flags.json, r.report(total, done), r.flags.fileFlags.stats)
 	if total.NoRanking > 0 || total.Rejected > 0 || r.broken > 0 {
 		return errPartial

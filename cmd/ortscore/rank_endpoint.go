@@ -15,6 +15,7 @@ import (
 	"github.com/ortscore/ortscore/io/regular"
 	"github.com/ortscore/ortscore/model/hf"
 	"github.com/ortscore/ortscore/model/openai"
+	"github.com/ortscore/ortscore/ort"
 	"github.com/ortscore/ortscore/rank"
 )
 
@@ -68,6 +69,7 @@ func (r *remoteRanker) name() string                         { return strings.Re
 func (r *remoteRanker) provider() string                     { return "endpoint" }
 func (r *remoteRanker) place() string                        { return r.model + " at " + r.address }
 func (r *remoteRanker) models() int                          { return 0 }
+func (r *remoteRanker) arenas() []ort.Arena                  { return []ort.Arena{} }
 func (r *remoteRanker) precision() string                    { return unknownPrecision }
 func (r *remoteRanker) show(list *rank.List) (string, error) { return list.Text, nil }
 func (r *remoteRanker) notes() []string                      { return nil }

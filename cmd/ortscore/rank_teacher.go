@@ -65,6 +65,7 @@ type rankTeacher interface {
 	place() string     // the same for a person, with the device or the address
 	precision() string // of its weights
 	models() int       // copies that run here
+	arenas() []ort.Arena
 	// show returns a list's prompt as the model gets it.
 	show(list *rank.List) (string, error)
 	// notes are what a person should know of its files.

@@ -9,6 +9,7 @@ import (
 	"github.com/ortscore/ortscore/model"
 	"github.com/ortscore/ortscore/model/openai"
 	"github.com/ortscore/ortscore/nll"
+	"github.com/ortscore/ortscore/ort"
 	"github.com/ortscore/ortscore/rank"
 )
 
@@ -20,6 +21,7 @@ type runStats struct {
 	Shared    int     `json:"shared_tokens"`       // that did not, since another sequence beside it begins with them
 	Padding   int     `json:"padding"`             // tokens
 	Batches   int     `json:"batches"`
+	Shapes    int     `json:"shapes"`  // unlike [B, T] among them
 	Seconds   float64 `json:"seconds"` // scoring, the model's loading left out
 	usage
 	// BatchTokens is the budget of a batch in the end, and BatchChosen whether the run
@@ -27,7 +29,8 @@ type runStats struct {
 	BatchTokens int  `json:"batch_tokens"`
 	BatchChosen bool `json:"batch_tokens_chosen"`
 
-	busy time.Duration // of all copies of the model
+	busy   time.Duration // of all copies of the model
+	shapes map[[2]int]struct{}
 }
 
 // usage is what a run made of the machine.
@@ -35,11 +38,17 @@ type usage struct {
 	Models     int     `json:"models"`      // copies that ran side by side
 	Idle       float64 `json:"idle"`        // share of the seconds in which they waited
 	PeakMemory int64   `json:"peak_memory"` // bytes of the process
+	// Arenas are what ONNX Runtime says of its memory on the device, for each copy.
+	Arenas []ort.Arena `json:"arenas"`
 }
 
-func newUsage(models int, busy time.Duration, seconds float64) usage {
-	u := usage{Models: models}
-	if all := seconds * float64(models); all > 0 {
+// newUsage takes the copies of the model from what they belong to, while they are open.
+func newUsage(t interface {
+	models() int
+	arenas() []ort.Arena
+}, busy time.Duration, seconds float64) usage {
+	u := usage{Models: t.models(), Arenas: t.arenas()}
+	if all := seconds * float64(u.Models); all > 0 {
 		u.Idle = max(0, 1-busy.Seconds()/all)
 	}
 	u.PeakMemory = processPeak()
@@ -71,13 +80,18 @@ func (s *runStats) add(b model.BatchStats) {
 	s.Padding += b.Padding
 	s.busy += b.Duration
 	s.Batches++
+	if s.shapes == nil {
+		s.shapes = map[[2]int]struct{}{}
+	}
+	s.shapes[[2]int{b.Rows, b.Tokens + b.Padding}] = struct{}{}
+	s.Shapes = len(s.shapes)
 }
 
 // end closes the count.
 func (s *runStats) end(start time.Time, t *teacher, lm *model.LM) {
 	elapsed := time.Since(start)
 	s.Seconds = elapsed.Seconds()
-	s.usage = newUsage(t.models(), s.busy, s.Seconds)
+	s.usage = newUsage(t, s.busy, s.Seconds)
 	s.BatchTokens, s.BatchChosen = lm.Budget(), lm.Tuner != nil && lm.Tuner.Settled()
 }
 

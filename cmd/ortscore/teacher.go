@@ -348,6 +348,23 @@ func (t *teacher) writers() (writers []model.Decoder) {
 	return writers
 }
 
+// arenas is the memory that each copy of the model has taken since it was made.
+func (t *teacher) arenas() []ort.Arena {
+	arenas := []ort.Arena{}
+	look := func(copy interface{ Arena() (ort.Arena, error) }) {
+		if a, err := copy.Arena(); err == nil {
+			arenas = append(arenas, a)
+		}
+	}
+	for _, lm := range t.lms {
+		look(lm)
+	}
+	for _, d := range t.decoders {
+		look(d)
+	}
+	return arenas
+}
+
 func (t *teacher) close() {
 	t.closeModels()
 	_ = t.tokenizer.Close()

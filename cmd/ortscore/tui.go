@@ -123,7 +123,7 @@ func (u *ui) runStats(s *runStats) {
 	if s.BatchChosen {
 		chosen = ", which this run chose"
 	}
-	u.line("batches: %s, of at most %s tokens%s", thousands(s.Batches), thousands(s.BatchTokens), chosen)
+	u.line("batches: %s, of at most %s tokens%s, in %s", thousands(s.Batches), thousands(s.BatchTokens), chosen, count(s.Shapes, "shape"))
 	if s.Copies > 0 {
 		u.line("%s the same as another, which ran for it", count(s.Copies, "sequence"))
 	}
@@ -136,6 +136,9 @@ func (u *ui) runStats(s *runStats) {
 // usage prints what a run made of the machine.
 func (u *ui) usage(s usage) {
 	u.line("copies of the model: %d, idle for %.1f%% of the time; memory: %s MiB at most", s.Models, 100*s.Idle, thousands(int(s.PeakMemory>>20)))
+	for _, a := range s.Arenas {
+		u.line("arena and weights: %s MiB, %s MiB in use at most; the arena grew %s", thousands(int(a.Held>>20)), thousands(int(a.Peak>>20)), count(int(a.Grown), "time"))
+	}
 }
 
 // line prints a line for a person.
