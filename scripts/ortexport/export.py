@@ -79,7 +79,7 @@ def _write_tokenizer(checkpoint: Checkpoint, source: Path, out: Path, options: O
     if options.random is not None:
         vocab = checkpoint.config.vocab_size
         tokenizer.copy_hf_files(options.tokenizer or source, out)
-        tokenizer.cut(out / "tokenizer.json", vocab)
+        tokenizer.fit(out / "tokenizer.json", vocab)
     elif options.tokenizer is not None:
         tokenizer.copy_hf_files(options.tokenizer, out)
     elif isinstance(checkpoint, GGUFCheckpoint):

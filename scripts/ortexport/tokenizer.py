@@ -179,8 +179,9 @@ def copy_hf_files(folder: Path, out: Path) -> None:
             (out / name).write_bytes((folder / name).read_bytes())
 
 
-def cut(path: Path, size: int) -> None:
-    """Leaves the tokens below `size` of a BPE tokenizer.json, and the merges that make them.
+def fit(path: Path, size: int) -> None:
+    """Makes a BPE tokenizer.json one of `size` tokens: a longer one loses the tokens from there on,
+    with the merges that make them, a shorter one gains tokens that no text has.
 
     Ids rise in the order of the merges, so what is left is the tokenizer of a shorter training.
     """
@@ -189,17 +190,15 @@ def cut(path: Path, size: int) -> None:
     if model.get("type") != "BPE":
         raise UnsupportedError(f"{path.name}: want BPE, got {model.get('type')!r}", "")
     special = {token["content"]: token["id"] for token in whole["added_tokens"]}
-    if len(model["vocab"] | special) < size:
-        raise UnsupportedError(f"{path.name}: want {size} tokens at least, "
-                               f"got {len(model['vocab'] | special)}", "")
     if max(special.values(), default=0) >= size:
         raise UnsupportedError(f"{path.name}: want special tokens below {size}, "
                                f"got {max(special.values())}", "")
     vocab = {token: i for token, i in model["vocab"].items() if i < size}
     pairs = [merge.split(" ") if isinstance(merge, str) else merge for merge in model["merges"]]
-    model["vocab"] = vocab
     model["merges"] = [pair for pair in pairs
                        if pair[0] in vocab and pair[1] in vocab and "".join(pair) in vocab]
+    taken = {*vocab.values(), *special.values()}
+    model["vocab"] = vocab | {f"<|unused {i}|>": i for i in range(size) if i not in taken}
     path.write_text(dump_json(whole), encoding="utf-8", newline="\n")
 
 
