@@ -5,6 +5,8 @@
     proof      the models, the files and the commands that the steps share
     process    a command with a time limit, its peak memory, an interrupt
     work       rows to score, and the arithmetic that scoring them takes
+    device     what CUDA's runtime says of itself and the device
+    attention  which attention kernels ran, by ONNX Runtime's own words
     compare    two files of scores
     peer       the same work by transformers, in a process of its own
 """

@@ -30,9 +30,10 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=9.5, help="for all (default 9.5)")
     parser.add_argument("--only", metavar="WORD,...", help="the steps whose names have a word")
     parser.add_argument("--work", type=Path, metavar="DIR",
-                        help="keep models and logs there (default a temporary folder); 17 GB")
-    parser.add_argument("--rehearse", action="store_true",
-                        help="the same on the cpu, with a tiny model in place of the 7B one")
+                        help="keep models and logs there (default a temporary folder); 18 GB")
+    parser.add_argument("--tiny", action="store_true",
+                        help="tiny models in place of those whose speed is measured")
+    parser.add_argument("--rehearse", action="store_true", help="--tiny, and on the cpu")
     args = parser.parse_args(argv)
     args.ortscore = args.ortscore or args.libdir / "ortscore"
     return args
@@ -64,20 +65,20 @@ def main(argv: list[str]) -> int:
         return 130
     finally:
         proof.close()
-        print(table(rows, proof.rehearsal))
+        print(table(rows, proof))
         if args.work is None:
             shutil.rmtree(folder, ignore_errors=True)
     return 1 if failed else 0
 
 
-def table(rows: list[tuple[str, str, float]], rehearsal: bool) -> str:
+def table(rows: list[tuple[str, str, float]], proof: Proof) -> str:
     lines = ["| step | what it gave | s |", "|---|---|---|"]
     for name, result, seconds in rows:
         cell = " ".join(result.split()).replace("|", "\\|")
         lines.append(f"| {name} | {cell} | {seconds:.0f} |")
     title = time.strftime("%Y-%m-%d", time.gmtime())
-    if rehearsal:
-        title += ", a rehearsal on the cpu: its figures mean nothing"
+    if proof.tiny:
+        title += f", a rehearsal on {proof.ep} with tiny models: its figures mean nothing"
     return f"\n{title}\n\n" + "\n".join(lines) + "\n"
 
 

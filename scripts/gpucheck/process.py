@@ -50,15 +50,18 @@ def last_line(text: str) -> str:
 
 
 def run(command: list[str], limit: float, interrupt_after: float | None = None,
-        address_space: int | None = None, log: Path | None = None) -> Done:
+        address_space: int | None = None, log: Path | None = None,
+        environment: dict[str, str] | None = None) -> Done:
     """Runs a command; after `limit` seconds it is killed, with all that it started.
 
     `interrupt_after` sends Ctrl+C's signal then. `address_space` bounds its memory, in bytes.
+    `environment` is added to this process's own.
     """
     start = time.monotonic()
     child = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace",
-        start_new_session=True, preexec_fn=_bounded(address_space))
+        env=os.environ | (environment or {}), start_new_session=True,
+        preexec_fn=_bounded(address_space))
     timer = threading.Timer(interrupt_after or limit, child.send_signal, [signal.SIGINT])
     if interrupt_after:
         timer.start()
@@ -108,6 +111,12 @@ def _peak(pid: int) -> Iterator[list[int]]:
     finally:
         stop.set()
         thread.join()
+
+
+def memory_of(done: Done) -> str:
+    """A command's peak memory, and whose it is."""
+    of = "" if GPU else " of the process, since there is no nvidia-smi to ask for the device's"
+    return f"peak memory {done.peak:,} MiB{of}"
 
 
 def device_memory() -> int:

@@ -23,17 +23,17 @@ class Proof:
 
     def __init__(self, args: argparse.Namespace, folder: Path):
         self.args, self.folder, self.rehearsal = args, folder, args.rehearse
+        self.tiny = args.rehearse or args.tiny
         self.until = time.monotonic() + 60 * args.minutes
         self.ep = "cpu" if args.rehearse else "cuda"
         self.device = "cpu" if args.rehearse else "cuda"
         self.log = folder / "log.txt"
         self.forms: dict[str, Path] = {}
-        self.shape = "llama-tiny" if args.rehearse else "llama-7b"
-        self.speed = folder / self.shape
-        self.rows = folder / "rows.jsonl"
+        self.large = "llama-tiny" if self.tiny else "llama-7b"
+        self.small = "qwen3-tiny" if self.tiny else "qwen3-0.6b"
         self.peak = args.peak * 1e12 if args.peak else 0.0  # FLOP/s; measured where not given
         self.prompt_tokens = 0  # of a prompt of rank, for the peer
-        self._export: subprocess.Popen | None = None
+        self._exports: dict[str, subprocess.Popen] = {}
 
     def limit(self, seconds: float) -> float:
         """A step's limit, within what is left of the whole."""
@@ -69,14 +69,13 @@ class Proof:
 
     def few(self) -> list[object]:
         """The rows of the questions that a rehearsal takes."""
-        return ["--limit", 2, "--threads", 2] if self.rehearsal else []
+        return ["--limit", 2, "--threads", 2] if self.tiny else []
 
     def prepare(self) -> None:
-        """Begins the export of the large model, then finds or exports the small one's forms."""
+        """Begins the exports of random weights, then finds or exports the real model's forms."""
         first = self.args.models[0]
-        tokenizer = first if first.is_dir() else self.folder / "fp16-gqa"
         if first.is_dir():
-            self.start_export(tokenizer)
+            self.start_exports(first)
         for source in self.args.models:
             if (source / "model.onnx").is_file():
                 self.forms.setdefault(form_of(source), source)
@@ -86,39 +85,56 @@ class Proof:
                 run([sys.executable, str(EXPORTER), str(source), str(out), "--dtype", dtype,
                      "--attention", attention, "--force"], self.limit(120), log=self.log).must()
                 self.forms[f"{dtype}-{attention}"] = out
-                if self._export is None:
-                    self.start_export(out)
+                if not self._exports:
+                    self.start_exports(out)
 
-    def start_export(self, tokenizer: Path) -> None:
-        """Beside the steps that come first: it takes a core, and they the GPU."""
-        with open(self.folder / "export.txt", "w", encoding="utf-8") as log:
-            self._export = subprocess.Popen(
-                [sys.executable, str(EXPORTER), "--random", self.shape, str(tokenizer),
-                 str(self.speed), "--dtype", "fp32" if self.rehearsal else "fp16", "--force"],
-                stdout=log, stderr=subprocess.STDOUT)
+    def start_exports(self, tokenizer: Path) -> None:
+        """Beside the steps that come first: each takes a core, and they the GPU."""
+        for shape in (self.small, self.large):
+            with open(self.folder / f"{shape}.txt", "w", encoding="utf-8") as log:
+                self._exports[shape] = subprocess.Popen(
+                    [sys.executable, str(EXPORTER), "--random", shape, str(tokenizer),
+                     str(self.folder / shape), "--dtype", "fp32" if self.rehearsal else "fp16",
+                     "--force"], stdout=log, stderr=subprocess.STDOUT)
 
-    def large(self) -> Path:
-        """The model whose speed is measured, once its export has ended, with rows to score."""
-        if self._export is None:
+    def exported(self, shape: str) -> Path:
+        """A model of random weights, once its export has ended."""
+        if shape not in self._exports:
             raise StepError("no folder with a tokenizer to export it with")
         try:
-            code = self._export.wait(self.limit(300))
+            code = self._exports[shape].wait(self.limit(300))
         except subprocess.TimeoutExpired:
             raise StepError("the export did not end in time") from None
         if code != 0:
-            raise StepError((self.folder / "export.txt").read_text().strip()[-300:])
-        if not self.rows.exists():
-            count, longest = (24, 200) if self.rehearsal else (768, 640)
-            work.write_rows(self.rows, self.config()["vocab_size"], count, longest)
-        return self.speed
+            raise StepError(self.exporter_said(shape)[-300:])
+        return self.folder / shape
 
-    def config(self) -> dict:
-        return json.loads((self.speed / "config.json").read_text())
+    def exporter_said(self, shape: str) -> str:
+        return (self.folder / f"{shape}.txt").read_text().strip()
+
+    def rows(self) -> Path:
+        """Sequences of unlike lengths for the large model."""
+        count, longest = (24, 200) if self.tiny else (768, 640)
+        return self._rows(self.large, count, longest)
+
+    def items(self) -> Path:
+        """Sequences of 300 tokens of which the last is scored, for the small one."""
+        return self._rows(self.small, 24 if self.tiny else 4096, 300, shortest=300, answer=1)
+
+    def _rows(self, shape: str, count: int, longest: int, **how: int) -> Path:
+        path = self.folder / f"{shape}.jsonl"
+        if not path.exists():
+            work.write_rows(path, self.config(shape)["vocab_size"], count, longest, **how)
+        return path
+
+    def config(self, shape: str) -> dict:
+        return json.loads((self.folder / shape / "config.json").read_text())
 
     def close(self) -> None:
-        if self._export is not None and self._export.poll() is None:
-            self._export.kill()
-            self._export.wait()
+        for export in self._exports.values():
+            if export.poll() is None:
+                export.kill()
+                export.wait()
 
 
 def form_of(folder: Path) -> str:

@@ -77,12 +77,12 @@ def long_lists(p: Proof) -> Path:
 
 def nll_out_of_memory(p: Proof) -> str:
     if p.rehearsal:
-        return forced(p, "nll", p.large(), long_rows(p), "--batch-tokens", 65536)
+        return forced(p, "nll", p.exported(p.large), long_rows(p), "--batch-tokens", 65536)
     return forced(p, "nll", p.half(), QUESTIONS, "--batch-tokens", 65536)
 
 
 def rank_out_of_memory(p: Proof) -> str:
-    model = p.large() if p.rehearsal else p.half()
+    model = p.exported(p.large) if p.rehearsal else p.half()
     return forced(p, "rank", model, long_lists(p), "--batch-tokens", 65536, "--batch-size", 16,
                   "--cache-tokens", 65536, "--max-length", 2048, "--model-type", "llm")
 
@@ -107,4 +107,6 @@ def interrupted(p: Proof) -> str:
         if held > 64:
             raise StepError(f"{words}, but {held} MiB more in use on the device than before")
         words += f", {max(0, held)} MiB left on the device"
+    else:
+        words += "; no nvidia-smi to ask what is left on the device"
     return words

@@ -11,22 +11,24 @@ import numpy as np
 ANSWER = 32
 
 
-def write_rows(path: Path, vocab: int, sequences: int, longest: int, seed: int = 0) -> None:
-    """lrlm rows, one sequence each, of longest/2 to longest tokens with ANSWER scored ones.
+def write_rows(path: Path, vocab: int, sequences: int, longest: int, shortest: int | None = None,
+               answer: int = ANSWER, seed: int = 0) -> None:
+    """lrlm rows, one sequence each, of `shortest` (longest/2) to longest tokens, the last `answer`
+    of them scored.
 
     Token ids, so that every program reads the same and no tokenizer decides how many.
     """
     rng = np.random.default_rng(seed)
-    lengths = rng.integers(longest // 2, longest + 1, sequences)
+    lengths = rng.integers(longest // 2 if shortest is None else shortest, longest + 1, sequences)
     ids = rng.integers(20, vocab, longest).tolist()
     with open(path, "w", encoding="utf-8") as file:
         for i, length in enumerate(lengths):
             # The first tokens tell the sequences apart, so that none is scored for another.
             head = [20 + i % (vocab - 20), 20 + i // (vocab - 20) % (vocab - 20)]
-            body = head + ids[2:length - ANSWER]
+            body = head + ids[2:length - answer]
             row = {"task": "lrlm", "query": str(i), "pos": ["x"], "neg": [],
                    "score_inputs": [body], "context_inputs": [], "query_inputs": [],
-                   "answer_inputs": ids[:ANSWER]}
+                   "answer_inputs": ids[:answer]}
             file.write(json.dumps(row, separators=(",", ":")) + "\n")
 
 
