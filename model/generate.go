@@ -84,7 +84,7 @@ type StepStats struct {
 // text depends on its own prompt, not on the rows beside it.
 //
 // Where memory runs out and the Decoder is a Reopener, it goes on with half the
-// rows: texts under way begin anew. With a single row the error stands.
+// rows: texts under way begin anew. With a single row the error stands the second time.
 func (g *Generator) Generate(ctx context.Context, prompts []Prompt) ([]Generated, error) {
 	for i, p := range prompts {
 		if len(p.Tokens) == 0 || p.MaxNew < 1 {
@@ -173,6 +173,7 @@ type generation struct {
 	queue       []*writer // not yet begun
 	rows        []*writer // by the decoder's row; nil where it is free
 	capacity    int       // tokens that a row of the cache has room for
+	lastTry     bool      // a single row ran out of memory before
 	live        int
 	out         []Generated
 }

@@ -6,14 +6,16 @@ import (
 )
 
 // shrink goes on after memory ran out: with half the rows that there were, half
-// the tokens of a prefill and half the cache, in a decoder that is made anew. It
+// the tokens of a prefill and half the cache, in a decoder that is made anew. A single
+// row is tried once more, in memory that holds nothing of longer batches before. It
 // returns the error it was given where none of that can be.
 func (g *generation) shrink(ctx context.Context, err error) error {
 	decoder, ok := g.decoder.(Reopener)
-	if !ok || len(g.rows) < 2 {
+	if !ok || g.lastTry {
 		return err
 	}
-	g.limits.Rows = len(g.rows) / 2
+	g.lastTry = len(g.rows) < 2
+	g.limits.Rows = max(1, len(g.rows)/2)
 	g.limits.Tokens /= 2
 	if g.cacheTokens > 0 {
 		g.cacheTokens = min(g.cacheTokens, len(g.rows)*g.capacity) / 2

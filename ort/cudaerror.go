@@ -16,6 +16,7 @@ import (
 var (
 	ErrCUDA      = errors.New("the cuda provider does not start")
 	ErrDriver    = errors.New("the NVIDIA driver is too old")
+	ErrNoDriver  = errors.New("no NVIDIA driver")
 	ErrNoDevice  = errors.New("no CUDA device")
 	ErrNoKernels = errors.New("no kernels for the GPU")
 	ErrGraph     = errors.New("the cuda provider does not run this graph")
@@ -91,7 +92,7 @@ func explain(err error, device int) error {
 	}
 	switch means {
 	case ErrDriver:
-		return fmt.Errorf("%w: %s", ErrDriver, driverVersions(device, err))
+		return driverError(device, err)
 	case ErrNoKernels:
 		return fmt.Errorf("%w: %s", ErrNoKernels, capability(device, err))
 	}
@@ -100,7 +101,7 @@ func explain(err error, device int) error {
 
 // meaning says whether an error is CUDA's, and what it means.
 func meaning(err error) (known bool, means error) {
-	for _, named := range []error{ErrDriver, ErrNoDevice, ErrNoKernels, ErrNoPlan, ErrDevice} {
+	for _, named := range []error{ErrDriver, ErrNoDriver, ErrNoDevice, ErrNoKernels, ErrNoPlan, ErrDevice} {
 		if errors.Is(err, named) {
 			return true, named
 		}
@@ -118,22 +119,25 @@ func meaning(err error) (known bool, means error) {
 // of NVIDIA's CUDA release notes.
 var leastDriver = map[int]int{12: 525, 13: 580}
 
-// driverVersions tells the driver that there is and the one that is wanted.
-func driverVersions(device int, cause error) string {
+// driverError tells the driver that there is and the one that is wanted.
+func driverError(device int, cause error) error {
 	rt, err := openCudart(device)
 	if err != nil {
-		return cause.Error()
+		return fmt.Errorf("%w: %w", ErrDriver, cause)
 	}
 	driver, runtime := rt.versions()
-	text := fmt.Sprintf("want one for CUDA %s", cudaVersion(runtime))
+	want := fmt.Sprintf("want one for CUDA %d.0", runtime/1000)
 	if least, ok := leastDriver[runtime/1000]; ok {
-		text += fmt.Sprintf(" (%d or later)", least)
+		want += fmt.Sprintf(" (%d or later)", least)
 	}
-	text += fmt.Sprintf(", got one for CUDA %s", cudaVersion(driver))
+	if driver == 0 {
+		return fmt.Errorf("%w: %s", ErrNoDriver, want)
+	}
+	got := "got one for CUDA " + cudaVersion(driver)
 	if version := installedDriver(os.DirFS("/")); version != "" {
-		text += fmt.Sprintf(" (%s)", version)
+		got += fmt.Sprintf(" (%s)", version)
 	}
-	return text
+	return fmt.Errorf("%w: %s, %s", ErrDriver, want, got)
 }
 
 // cudaVersion spells a version as CUDA numbers it, 1000 times the major one and 10

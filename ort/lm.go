@@ -112,6 +112,9 @@ type Info struct {
 	Cache      string // of a Decoder: one of CacheInPlace, CacheCopied, CacheNone
 	CacheToken int    // bytes of the cache for each token that a row may hold
 	Trial      Trial
+	// Wider says that a batch may be wider than its longest row: all that the graph
+	// takes of the width is what a mask says of its columns, or it is told the width.
+	Wider bool
 }
 
 // LM is a decoder graph on ONNX Runtime, fed whole sequences and an empty cache.

@@ -52,7 +52,7 @@ func TestOutOfMemory(t *testing.T) {
 func TestOutOfMemoryWords(t *testing.T) {
 	for text, want := range map[string]string{
 		"Non-zero status code returned while running MatMul node. Name:'/lm_head/MatMul' Status Message: /onnxruntime_src/onnxruntime/core/framework/bfc_arena.cc:376 void* onnxruntime::BFCArena::AllocateRawInternal(size_t, bool, onnxruntime::Stream*) Failed to allocate memory for requested buffer of size 1258291200\n": "out of memory: failed to allocate memory for requested buffer of size 1258291200",
-		"Status Message: Available memory of 1024 is smaller than requested bytes of 4096":                                                                   "out of memory: is smaller than requested bytes of 4096",
+		"Status Message: Available memory of 1024 is smaller than requested bytes of 4096":                                                                   "out of memory: available memory of 1024 is smaller than requested bytes of 4096",
 		"CUDA failure 2: out of memory ; GPU=0 ; hostname=h ; file=/onnxruntime_src/onnxruntime/core/providers/cuda/cuda_allocator.cc ; line=1 ; expr=f(); ": "out of memory",
 		"CUBLAS failure 3: CUBLAS_STATUS_ALLOC_FAILED ; GPU=0 ; hostname=h ; file=cuda_stream_handle.cc ; line=1 ; expr=cublasCreate(&h); ":                  "out of memory: cublas failure 3: cublas_status_alloc_failed",
 		"std::bad_alloc": "out of memory: bad_alloc",

@@ -13,7 +13,7 @@ import (
 // take memory of their own, beside the arena.
 var outOfMemory = []string{
 	"failed to allocate memory for requested buffer",
-	"is smaller than requested bytes of", // available memory of N
+	"available memory of", // N is smaller than requested bytes of M
 	"failed to find a free memory block",
 	"failed to allocate external initializer buffer",
 	"bad_alloc",

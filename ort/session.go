@@ -76,6 +76,7 @@ func (s *session) rewrite(form graph.Form) error {
 	s.form = form
 	s.source.data, s.source.folder = s.rewritten.Data, folder
 	s.rewritten.Data = nil // the session needs it, and no one after
+	s.info.Wider = s.rewritten.Lengths.Total != "" || !s.info.Graph.Has("GroupQueryAttention")
 	switch {
 	case form == graph.Decoding:
 		s.info.Form = LastLogits
@@ -220,6 +221,8 @@ func (s *session) connect() (err error) {
 // opened, and is not tried again.
 func (s *session) reopen(ctx context.Context) error {
 	_ = s.Close() // it is broken, and to be forgotten
+	// The cache, smaller now, is taken before a run's tensors: they may have the rest.
+	s.opts.cache = false
 	if err := ctx.Err(); err != nil {
 		return err
 	}

@@ -27,7 +27,7 @@ func (s *scoring) lm() *model.LM {
 		room := fits(t.freeMemory()/2, t.forwardToken(s.job.Builder.MaxLength))
 		lm.Tuner = tuner(t.info.Provider, room)
 	}
-	if t.info.Provider == ort.CUDA {
+	if t.info.Provider == ort.CUDA && t.info.Wider {
 		lm.Widest = s.job.Builder.MaxLength
 	}
 	return lm

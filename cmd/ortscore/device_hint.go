@@ -15,6 +15,7 @@ var deviceHints = []struct {
 }{
 	{model.ErrOutOfMemory, "smaller weights (--dtype) or a shorter --max-length take less memory; on a GPU, nvidia-smi shows what else is on it"},
 	{ort.ErrDriver, "update the driver, or take ONNX Runtime's build for CUDA 12; see docs/gpu.md"},
+	{ort.ErrNoDriver, "install NVIDIA's driver; a container must be started with the GPUs (docker run --gpus all)"},
 	{ort.ErrNoDevice, "nvidia-smi lists the devices; CUDA_VISIBLE_DEVICES or a container may hide them"},
 	{ort.ErrNoKernels, "docs/gpu.md lists the GPUs that ONNX Runtime's wheel has kernels for; --ep cpu does without one"},
 	{ort.ErrGraph, "--ep cpu runs it, slower; another export of the model (--dtype, docs/models.md) may run on CUDA"},
