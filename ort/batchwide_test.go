@@ -165,6 +165,7 @@ func TestCheckLogits(t *testing.T) {
 		"logits that may add up to one": {[]float32{0.5, 0.5, 0, -1, 2, 0}, false, ""},
 		"probabilities":                 {[]float32{0.5, 0.25, 0.25, 1, 0, 0}, true, "these are probabilities"},
 		"a sigmoid's":                   {[]float32{0.5, 0.9, 0.25, 1, 0, 0}, true, "these are probabilities"},
+		"nothing":                       {[]float32{0, 0, 0, 0, 0, 0}, false, ""},
 		"logarithms":                    {[]float32{-0.693147, -1.386294, -1.386294, 0, -80, -80}, false, "logarithms of probabilities"},
 		"logarithms, allowed":           {[]float32{-0.693147, -1.386294, -1.386294, 0, -80, -80}, true, ""},
 		"logarithms, negated":           {[]float32{0.693147, 1.386294, 1.386294, 0, 80, 80}, true, "signs turned round"},
@@ -177,6 +178,18 @@ func TestCheckLogits(t *testing.T) {
 		require.ErrorAs(t, err, &refused, name)
 		require.ErrorContains(t, err, c.want, name)
 	}
+}
+
+// A model that computes nothing is not refused as one of probabilities, and not run in
+// silence.
+func TestConstantNumbersAreNoted(t *testing.T) {
+	var s session
+	s.noteConstant([]float32{0.5, 0.5, 0.25})
+	s.noteConstant([]float32{0.5})
+	require.Empty(t, s.info.Notes)
+	s.noteConstant([]float32{0.5, 0.5, 0.5})
+	s.noteConstant([]float32{0, 0})
+	require.Equal(t, []string{"the model gives every word the same number: its scores mean nothing"}, s.info.Notes)
 }
 
 // A trial goes beyond the windows and breaks that are known, where that is quick, and

@@ -64,8 +64,8 @@ func cudaSession(src source, in, out []string, opts Options) (*onnx.DynamicAdvan
 // bytes. Update comes before Append because only its error holds the loader's reason.
 //
 // The arena grows by powers of two: few allocations, most at a job's beginning. By
-// what is asked, it grew by a block for every batch larger than those before, and ran
-// out of memory where powers of two did not (docs/gpu.md). TF32 is off: it would cut
+// what is asked, it grows by a block for every batch larger than those before; but it
+// may fit where the last power of two does not, and is taken once memory ran out. TF32 is off: it would cut
 // fp32 to ten bits, also in the tail of a 16-bit model that makes its
 // log-probabilities exact.
 func appendCUDA(so *onnx.SessionOptions, opts Options, weights int64) error {
@@ -81,6 +81,9 @@ func appendCUDA(so *onnx.SessionOptions, opts Options, weights int64) error {
 		"arena_extend_strategy": "kNextPowerOfTwo",
 		"use_tf32":              "0",
 		"sdpa_kernel":           sdpaKernels[opts.Attention],
+	}
+	if opts.tight {
+		settings["arena_extend_strategy"] = "kSameAsRequested"
 	}
 	// Update loads CUDA's runtime, which arenaLimit asks, and knows nothing of what an
 	// Update before it set.

@@ -50,6 +50,7 @@ type Options struct {
 	Asks Asks // of a Decoder
 
 	cache bool     // a decoder's lies beside the session's memory
+	tight bool     // memory ran out before
 	notes []string // what to say of the session
 }
 

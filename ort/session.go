@@ -221,8 +221,9 @@ func (s *session) connect() (err error) {
 // opened, and is not tried again.
 func (s *session) reopen(ctx context.Context) error {
 	_ = s.Close() // it is broken, and to be forgotten
-	// The cache, smaller now, is taken before a run's tensors: they may have the rest.
-	s.opts.cache = false
+	// Memory is short: the arena takes what is asked and no more, of all that there is;
+	// a cache, smaller now, is taken before it.
+	s.opts.tight, s.opts.cache = true, false
 	if err := ctx.Err(); err != nil {
 		return err
 	}

@@ -55,6 +55,7 @@ func (lm *LM) tryMixing(ctx context.Context, l trialLengths) error {
 	if err := lm.wantLogits(alone); err != nil {
 		return err
 	}
+	lm.noteConstant(alone.values)
 	later, err := alone.change(shortAlone)
 	if err != nil {
 		return err
@@ -97,6 +98,19 @@ func (lm *LM) wantLogits(o *outputs) error {
 	return nil // log-probabilities, out of a graph whose head is known
 }
 
+// noteConstant says where a model computes nothing: kernels that do not run leave such
+// numbers behind.
+func (s *session) noteConstant(values []float32) {
+	const note = "the model gives every word the same number: its scores mean nothing"
+	if constant(values) && !slices.Contains(s.info.Notes, note) {
+		s.info.Notes = append(s.info.Notes, note)
+	}
+}
+
+func constant(values []float32) bool {
+	return len(values) > 1 && !slices.ContainsFunc(values, func(v float32) bool { return v != values[0] })
+}
+
 // checkLogits refuses rows of probabilities and, where these are not allowed, of their
 // logarithms, whichever way the graph makes them.
 func checkLogits(values []float32, words int, allowed bool) error {
@@ -115,7 +129,7 @@ func checkLogits(values []float32, words int, allowed bool) error {
 		logarithms = logarithms && math.Abs(sum-1) < near
 	}
 	switch {
-	case probabilities:
+	case probabilities && !constant(values):
 		return &graph.NotCausalError{Reason: "want logits, got numbers from 0 to 1 for all words: these are probabilities", Probabilities: true}
 	case logarithms && !allowed:
 		return &graph.NotCausalError{Reason: "want logits, got logarithms of probabilities"}

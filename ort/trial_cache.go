@@ -45,6 +45,7 @@ func (d *cached) tryCache(ctx context.Context, l trialLengths) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", errFirstForward, err)
 	}
+	d.noteConstant(alone)
 	if err := d.tryLater(ctx, texts[1], l.short, alone); err != nil {
 		return err
 	}

@@ -24,7 +24,7 @@ class Run:
     """A run of a command with a model, on each of the CAPABILITIES.
 
     Numbers are the most that is allowed. Those of a forward are of one in the middle of the
-    run's second half: for nll that of a full batch, for rank a step of up to twelve rows.
+    run's last third: for nll that of a full batch, for rank a step of up to twelve rows.
     """
 
     command: str
@@ -54,28 +54,28 @@ FUSED = {75: "memory-efficient", 80: "flash, flash decoding"}
 FUSED_STEPS = {75: "memory-efficient", 80: "XQA, flash, flash decoding"}
 PLAIN = {75: "plain operators"}
 
-WORDS = 64  # numbers that a row of a ranking brings to the host at most, of all the vocabulary
+WORDS = 12  # numbers that a row of a ranking brings to the host at most, of all the vocabulary
 
 RUNS = [
-    Run("nll", "gqa-fp16", FUSED, launches={75: 50, 80: 46},
-        copies=4, bytes_up=40_000, bytes_down=2_000, allocations=34, peak=40),
-    Run("nll", "gqa-fp16", {75: "cuDNN"}, launches={75: 46},
-        copies=4, bytes_up=40_000, bytes_down=2_000, allocations=34, peak=40, plans=16,
+    Run("nll", "gqa-fp16", FUSED, launches={75: 45, 80: 41},
+        copies=4, bytes_up=22_000, bytes_down=2_000, allocations=34, peak=40),
+    Run("nll", "gqa-fp16", {75: "cuDNN"}, launches={75: 41},
+        copies=4, bytes_up=22_000, bytes_down=2_000, allocations=34, peak=40, plans=16,
         flags=("--cuda-attention", "cudnn"), capabilities=(90, 120)),
-    Run("nll", "gqa-int4", FUSED, launches={75: 64, 80: 60},
-        copies=4, bytes_up=40_000, bytes_down=2_000, allocations=48, peak=40),
-    Run("nll", "explicit-fp16", PLAIN, launches={75: 108},
+    Run("nll", "gqa-int4", FUSED, launches={75: 59, 80: 55},
+        copies=4, bytes_up=22_000, bytes_down=2_000, allocations=48, peak=40),
+    Run("nll", "explicit-fp16", PLAIN, launches={75: 107},
         copies=6, bytes_up=56_000, bytes_down=2_000, allocations=36, peak=72),
-    Run("nll", "explicit-fp32", PLAIN, launches={75: 99},
+    Run("nll", "explicit-fp32", PLAIN, launches={75: 98},
         copies=6, bytes_up=56_000, bytes_down=2_000, allocations=36, peak=80),
-    Run("rank", "gqa-fp16", FUSED_STEPS, launches={75: 42, 80: 38},
-        copies=4, bytes_up=8_000, bytes_down=12 * 4 * WORDS, allocations=60, peak=88),
-    Run("rank", "gqa-int4", FUSED_STEPS, launches={75: 42, 80: 38},
-        copies=4, bytes_up=8_000, bytes_down=12 * 4 * WORDS, allocations=74, peak=88),
-    Run("rank", "explicit-fp16", PLAIN, launches={75: 100},
-        copies=6, bytes_up=200_000, bytes_down=12 * 4 * WORDS, allocations=92, peak=720),
-    Run("rank", "explicit-fp32", PLAIN, launches={75: 92},
-        copies=6, bytes_up=200_000, bytes_down=12 * 4 * WORDS, allocations=92, peak=720),
+    Run("rank", "gqa-fp16", FUSED_STEPS, launches={75: 47, 80: 43},
+        copies=4, bytes_up=1_000, bytes_down=12 * 4 * WORDS, allocations=60, peak=88),
+    Run("rank", "gqa-int4", FUSED_STEPS, launches={75: 47, 80: 43},
+        copies=4, bytes_up=1_000, bytes_down=12 * 4 * WORDS, allocations=74, peak=88),
+    Run("rank", "explicit-fp16", PLAIN, launches={75: 109},
+        copies=6, bytes_up=200_000, bytes_down=12 * 4 * WORDS, allocations=93, peak=720),
+    Run("rank", "explicit-fp32", PLAIN, launches={75: 100},
+        copies=6, bytes_up=200_000, bytes_down=12 * 4 * WORDS, allocations=93, peak=720),
 ]
 
 COMMANDS = ("nll", "rank")

@@ -76,12 +76,12 @@ class Trace:
         return max((len(select(part, kind, **fields)) for part in self.forwards), default=0)
 
     def typical(self, count: Callable[[list[Event]], int]) -> int:
-        """A count for a forward in the middle of the run's second half.
+        """A count for a forward in the middle of the run's last third.
 
-        The first half has the trial at start in it, with forwards of few tokens.
+        What is before that has the trial at start in it, with forwards of few tokens.
         """
         return statistics.median_low(
-            [count(part) for part in self.forwards[len(self.forwards) // 2:]] or [0])
+            [count(part) for part in self.forwards[2 * len(self.forwards) // 3:]] or [0])
 
     def copied(self, way: str) -> int:
         """Bytes that such a forward copies this way."""

@@ -47,8 +47,8 @@ def test_the_models_are_one_model(folders):
 
 
 def test_a_log_is_read():
-    trace = Trace(START + 5 * FORWARD)
-    assert len(trace.forwards) == 5, "a forward begins with the first Gather after a copy"
+    trace = Trace(START + 9 * FORWARD)
+    assert len(trace.forwards) == 9, "a forward begins with the first Gather after a copy"
     assert trace.attention == {"flash"}, "a log-softmax is no attention"
     assert trace.launches == 5 and trace.most("wait") == 1
     assert trace.copied("device-host") == 8 and trace.copied("host-device") == 80
