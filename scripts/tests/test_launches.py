@@ -2,10 +2,8 @@
 
 import pytest
 
-pytest.importorskip("cudarehearsal.trace", reason="needs the package of make cuda-rehearsal")
-from cudarehearsal.trace import Trace  # noqa: E402
-
-from cudarehearsal.launches import Counts, counts, per_layer  # noqa: E402
+from cudarehearsal.launches import Counts, counts, per_layer
+from cudarehearsal.trace import Trace
 
 
 def log(forwards):
