@@ -38,10 +38,12 @@ var cudaFailures = []struct {
 	{"cudaerrornodevice", ErrNoDevice},
 	{"cuda failure 101:", ErrNoDevice}, // a device id beyond those there are
 	{"invalid device ordinal", ErrNoDevice},
+	{"invalid device id", ErrNoDevice}, // ONNX Runtime's own words for the same
 	{"cuda failure 209:", ErrNoKernels},
 	{"cudaerrornokernelimagefordevice", ErrNoKernels},
 	{"no kernel image is available", ErrNoKernels},
 	{"failed to build cudnn graph", ErrNoPlan},
+	{"cudnn_fe failure", ErrNoPlan}, // a plan that was built, and does not run
 	{"cuda failure", ErrDevice},
 	{"cuda error", ErrDevice},
 	{"cublas failure", ErrDevice},

@@ -24,7 +24,7 @@ var (
 	// with the function's signature behind it.
 	buildPath = regexp.MustCompile(`/onnxruntime_src/\S+:\d+ `)
 	// optionFailure is what stands before CUDA's words where an option asked for a device.
-	optionFailure = regexp.MustCompile(`^.*Failed to parse provider option "device_id": `)
+	optionFailure = regexp.MustCompile(`^.*Failed to parse provider option "device_id": (\S+\.cc:\d+ operator\(\) )?`)
 	// cudnnPlan is a plan as JSON, some 2 kB.
 	cudnnPlan = regexp.MustCompile(`:?\{"context":.*\}`)
 )

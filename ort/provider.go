@@ -45,9 +45,18 @@ func onProvider[T any](ctx context.Context, opts Options, open func(Options) (T,
 	opts.notes = append(slices.Clone(opts.notes), "runs on the cpu: "+err.Error())
 	m, failed := open(opts)
 	if failed != nil && ctx.Err() == nil {
-		failed = fmt.Errorf("%w; before that, %w", failed, err)
+		failed = afterCUDA(failed, err)
 	}
 	return m, failed
+}
+
+// afterCUDA is why the cpu did not take a model, with what CUDA said before where that
+// was another thing. CUDA's error is not in the chain: its hint would not help here.
+func afterCUDA(cpu, cuda error) error {
+	if cpu.Error() == cuda.Error() {
+		return cpu
+	}
+	return fmt.Errorf("%w; before that, %s", cpu, cuda.Error())
 }
 
 // newSession opens a graph on a provider, with notes on what a person should know.

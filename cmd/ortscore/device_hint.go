@@ -13,7 +13,7 @@ var deviceHints = []struct {
 	err  error
 	hint string
 }{
-	{model.ErrOutOfMemory, "smaller weights (--dtype) or a shorter --max-length take less memory; on a GPU, nvidia-smi shows what else is on it"},
+	{model.ErrOutOfMemory, "smaller weights (--dtype) or a shorter --max-length take less memory; on a GPU, --gpu-memory may be too small, and nvidia-smi shows what else is there"},
 	{ort.ErrDriver, "update the driver, or take ONNX Runtime's build for CUDA 12; see docs/gpu.md"},
 	{ort.ErrNoDriver, "install NVIDIA's driver; a container must be started with the GPUs (docker run --gpus all)"},
 	{ort.ErrNoDevice, "nvidia-smi lists the devices; CUDA_VISIBLE_DEVICES or a container may hide them"},
