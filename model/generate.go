@@ -84,7 +84,8 @@ type StepStats struct {
 // text depends on its own prompt, not on the rows beside it.
 //
 // Where memory runs out and the Decoder is a Reopener, it goes on with half the
-// rows: texts under way begin anew. With a single row the error stands the second time.
+// rows: texts under way begin anew. A single row that ran out of memory is tried once
+// more; the second time is an error.
 func (g *Generator) Generate(ctx context.Context, prompts []Prompt) ([]Generated, error) {
 	for i, p := range prompts {
 		if len(p.Tokens) == 0 || p.MaxNew < 1 {

@@ -63,10 +63,10 @@ func cudaSession(src source, in, out []string, opts Options) (*onnx.DynamicAdvan
 // appendCUDA puts the CUDA provider first, for a model whose weights take so many
 // bytes. Update comes before Append because only its error holds the loader's reason.
 //
-// The arena grows by powers of two: few allocations, most at a job's beginning. By
-// what is asked, it grows by a block for every batch larger than those before; but it
-// may fit where the last power of two does not, and is taken once memory ran out. TF32 is off: it would cut
-// fp32 to ten bits, also in the tail of a 16-bit model that makes its
+// The arena grows by powers of two: few allocations, most at a job's beginning. Once
+// memory ran out it grows by what is asked: that takes a block for every batch larger
+// than those before, and fits where the next power of two does not. TF32 is off: it
+// would cut fp32 to ten bits, also in the tail of a 16-bit model that makes its
 // log-probabilities exact.
 func appendCUDA(so *onnx.SessionOptions, opts Options, weights int64) error {
 	restore := saveSignals()

@@ -127,9 +127,9 @@ type LM struct {
 	mixing model.Mixing
 }
 
-// Open reads the graph at path, makes a session for it on the wanted provider,
-// and tries it: what cannot score is refused here, not hours later. The graph is rewritten for scoring; where that fails it runs as it
-// is, and a note says why.
+// Open reads the graph at path, makes a session for it on the wanted provider, and
+// tries it: what cannot score is refused here, not hours later. The graph is rewritten
+// for scoring; where that fails it runs as it is, and a note says why.
 func Open(ctx context.Context, path string, opts Options) (*LM, error) {
 	return onProvider(ctx, opts, func(opts Options) (*LM, error) {
 		form := graph.Scoring

@@ -221,8 +221,8 @@ func (s *session) connect() (err error) {
 // opened, and is not tried again.
 func (s *session) reopen(ctx context.Context) error {
 	_ = s.Close() // it is broken, and to be forgotten
-	// Memory is short: the arena takes what is asked and no more, of all that there is;
-	// a cache, smaller now, is taken before it.
+	// Memory is short: the arena takes what is asked and no more. Its limit leaves no
+	// room for a cache any longer: the cache, smaller now, is made before the arena grows.
 	s.opts.tight, s.opts.cache = true, false
 	if err := ctx.Err(); err != nil {
 		return err
