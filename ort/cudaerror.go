@@ -139,6 +139,9 @@ func driverError(device int, cause error) error {
 	if version := installedDriver(os.DirFS("/")); version != "" {
 		got += fmt.Sprintf(" (%s)", version)
 	}
+	if driver >= runtime/1000*1000 { // new enough by its own words, so that CUDA's are wanted
+		return fmt.Errorf("%w: %s, %s: %w", ErrDriver, want, got, cause)
+	}
 	return fmt.Errorf("%w: %s, %s", ErrDriver, want, got)
 }
 
