@@ -207,6 +207,9 @@ func (r *scoring) shrink(ctx context.Context, s Scorer, b *Batch, rows []tree, c
 	if r.Limits.Tokens <= 0 || half < r.Limits.Tokens {
 		r.Limits.Tokens = half
 	}
+	if r.Tuner != nil {
+		r.Tuner.bound(r.Limits.Tokens)
+	}
 	r.queue.putBack(rows, r.Limits.Tokens)
 	if r.OnShrink != nil {
 		r.OnShrink(r.Limits.Tokens, cause)

@@ -62,6 +62,17 @@ func (t *Tuner) other() int {
 	return 2 * t.tokens
 }
 
+// bound takes note that more tokens than most do not fit into the memory.
+func (t *Tuner) bound(most int) {
+	t.Most, t.Least = most, min(t.Least, most)
+	if t.tokens > most {
+		t.tokens, t.runs, t.rate = most, 0, 0
+	}
+	if t.best > most {
+		t.best, t.highest, t.settled = 0, 0, false
+	}
+}
+
 // Settled tells whether the budget has been found.
 func (t *Tuner) Settled() bool { return t.settled }
 

@@ -48,6 +48,25 @@ func TestTunerFallsWhileItCostsNothing(t *testing.T) {
 	require.Equal(t, []int{300}, tune(t, &Tuner{Least: 300, Most: 300, Falling: true}, 100, func(int) float64 { return 1000 }))
 }
 
+// What does not fit is not tried again, and what does is still judged.
+func TestTunerAfterOutOfMemory(t *testing.T) {
+	for _, tuner := range []*Tuner{{Least: 512, Most: 8192, Falling: true}, {Least: 512, Most: 8192}} {
+		for tuner.Tokens(100) != 4096 {
+			tuner.Ran(tuner.tokens, tuner.tokens, tuner.tokens, seconds(1))
+		}
+		tuner.bound(1500)
+		for range 20 {
+			budget := tuner.Tokens(100)
+			require.LessOrEqual(t, budget, 1500)
+			tuner.Ran(budget, budget, budget, seconds(1))
+		}
+		require.True(t, tuner.Settled())
+	}
+	least := &Tuner{Least: 512, Most: 8192}
+	least.bound(100)
+	require.Equal(t, 100, least.Tokens(10))
+}
+
 // One slow run in three, as on a busy machine or the first that takes memory, is
 // not the budget's fault.
 func TestTunerForgivesSlowRuns(t *testing.T) {

@@ -74,7 +74,7 @@ func (lm *LM) tryMixing(ctx context.Context, l trialLengths) error {
 		}
 	}
 	if !lm.mixing.EqualLengths {
-		together, err := lm.runBatch(ctx, [][]int32{long, middle, short}, [][]int{nil, middleAt, shortAt})
+		together, err := lm.runPadded(ctx, lm.trialPads(l.long), [][]int32{long, middle, short}, [][]int{nil, middleAt, shortAt})
 		if err != nil {
 			return err
 		}
@@ -200,9 +200,23 @@ func (l trialLengths) positionsAt() (middle, short []int) {
 // runBatch runs sequences in one batch and returns what the graph gives at positions of
 // each.
 func (lm *LM) runBatch(ctx context.Context, seqs [][]int32, positions [][]int) ([]*outputs, error) {
+	return lm.runPadded(ctx, 0, seqs, positions)
+}
+
+// trialPads is how much wider than its longest row, of so many tokens, a batch of the
+// trial is: one column where batches of the run may be wider too.
+func (lm *LM) trialPads(longest int) int {
+	if !lm.info.Wider || !lm.mixing.Any() || longest == lm.opts.Context {
+		return 0
+	}
+	return 1
+}
+
+// runPadded does so with columns of pads to the right of the longest sequence.
+func (lm *LM) runPadded(ctx context.Context, pads int, seqs [][]int32, positions [][]int) ([]*outputs, error) {
 	b := &model.Batch{Rows: len(seqs)}
 	for _, ids := range seqs {
-		b.Lens, b.Width = append(b.Lens, len(ids)), max(b.Width, len(ids))
+		b.Lens, b.Width = append(b.Lens, len(ids)), max(b.Width, len(ids)+pads)
 	}
 	b.TokenIDs = make([]int64, b.Rows*b.Width)
 	var at []model.Position
