@@ -38,7 +38,8 @@ def providers(p: Proof) -> str:
     """Of doctor: the library, whether CUDA runs, and what of the model runs where."""
     done = p.ortscore("doctor", p.half()).must()
     lines = [line.strip().split("  ", 1) for line in done.out.splitlines()]
-    facts = {line[0]: line[1].strip() for line in lines if len(line) == 2}
+    # What scores is said before what decodes, under the same names.
+    facts = {line[0]: line[1].strip() for line in reversed(lines) if len(line) == 2}
     if facts["runs on"] != p.ep:
         raise StepError(f"want the model on {p.ep}, got {facts['runs on']}")
     notes = [line for line in done.err.splitlines() if "note:" in line]
