@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"time"
 
 	onnx "github.com/yalue/onnxruntime_go"
 
@@ -296,15 +295,8 @@ func (lm *LM) withPast(rows int, run func(past []onnx.Value) error) error {
 // as are longer than its windows, where that is quick. What it finds settles which
 // sequences share a batch; what is not causal is an error.
 func (lm *LM) probe(ctx context.Context) error {
-	lengths := lm.trialLengths()
-	start := time.Now()
-	if err := lm.tryMixing(ctx, lengths); err != nil {
+	if err := lm.tryLengths(ctx, lm.tryMixing); err != nil {
 		return err
-	}
-	if longer, ok := lm.longLengths(lengths, time.Since(start)); ok {
-		if err := lm.tryMixing(ctx, longer); err != nil {
-			return err
-		}
 	}
 	if !lm.mixing.Any() {
 		return nil

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"time"
 
 	"github.com/ortscore/ortscore/model"
 )
@@ -19,15 +18,7 @@ func (e *cacheError) Error() string {
 // probe tries the cache before a text is written: with short texts, then with such as
 // are longer than the graph's windows, where that is quick.
 func (d *cached) probe(ctx context.Context) error {
-	lengths := d.trialLengths()
-	start := time.Now()
-	if err := d.tryCache(ctx, lengths); err != nil {
-		return err
-	}
-	if longer, ok := d.longLengths(lengths, time.Since(start)); ok {
-		return d.tryCache(ctx, longer)
-	}
-	return nil
+	return d.tryLengths(ctx, d.tryCache)
 }
 
 // Steps of a trial: a token, then two at once where the decoder takes them.

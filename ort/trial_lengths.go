@@ -1,6 +1,7 @@
 package ort
 
 import (
+	"context"
 	"math"
 	"slices"
 	"time"
@@ -29,6 +30,20 @@ const (
 
 // trialLengths are those of the three sequences of a trial.
 type trialLengths struct{ short, middle, long int }
+
+// tryLengths runs a trial with short texts, then with such as are longer than the
+// graph's windows and breaks, where that is quick.
+func (s *session) tryLengths(ctx context.Context, try func(context.Context, trialLengths) error) error {
+	lengths := s.trialLengths()
+	start := time.Now()
+	if err := try(ctx, lengths); err != nil {
+		return err
+	}
+	if longer, ok := s.longLengths(lengths, time.Since(start)); ok {
+		return try(ctx, longer)
+	}
+	return nil
+}
 
 // lengthsFrom makes lengths of which none is below least.
 func lengthsFrom(least, middle int) trialLengths {
