@@ -85,16 +85,10 @@ func fits(free int64, bytes int) int {
 // bytes; unknown is as good as no bound, since memory that runs out is no end.
 func (t *teacher) freeMemory() int64 {
 	free := int64(math.MaxInt64)
-	look := func(copy interface{ FreeMemory() (int64, error) }) {
-		if left, err := copy.FreeMemory(); err == nil {
+	for _, s := range t.sessions() {
+		if left, err := s.FreeMemory(); err == nil {
 			free = min(free, left)
 		}
-	}
-	for _, lm := range t.lms {
-		look(lm)
-	}
-	for _, d := range t.decoders {
-		look(d)
 	}
 	return free / int64(t.flags.replicas)
 }

@@ -356,19 +356,31 @@ func (t *teacher) writers() (writers []model.Decoder) {
 	return writers
 }
 
+// session is what a copy of the model is, whatever it does.
+type session interface {
+	FreeMemory() (bytes int64, err error)
+	Arena() (ort.Arena, error)
+	Close() error
+}
+
+// sessions are the copies of the model that are open.
+func (t *teacher) sessions() (all []session) {
+	for _, lm := range t.lms {
+		all = append(all, lm)
+	}
+	for _, d := range t.decoders {
+		all = append(all, d)
+	}
+	return all
+}
+
 // arenas is the memory that each copy of the model has taken since it was made.
 func (t *teacher) arenas() []ort.Arena {
 	arenas := []ort.Arena{}
-	look := func(copy interface{ Arena() (ort.Arena, error) }) {
-		if a, err := copy.Arena(); err == nil {
+	for _, s := range t.sessions() {
+		if a, err := s.Arena(); err == nil {
 			arenas = append(arenas, a)
 		}
-	}
-	for _, lm := range t.lms {
-		look(lm)
-	}
-	for _, d := range t.decoders {
-		look(d)
 	}
 	return arenas
 }
@@ -379,11 +391,8 @@ func (t *teacher) close() {
 }
 
 func (t *teacher) closeModels() {
-	for _, lm := range t.lms {
-		_ = lm.Close()
-	}
-	for _, d := range t.decoders {
-		_ = d.Close()
+	for _, s := range t.sessions() {
+		_ = s.Close()
 	}
 	t.lms, t.decoders = nil, nil
 }
