@@ -19,30 +19,20 @@ type queue struct {
 	seqs      []Sequence
 	trees     []tree // what is left, the longest first
 	mixing    Mixing
-	copies    map[int]int // by sequence: how many are the same as it
-	widest    int         // widths are rounded up to so many tokens at most
-	positions int         // most answer tokens of a batch of more than one row
-	perToken  float64     // sequences, copies included, for each token that runs
+	widest    int     // widths are rounded up to so many tokens at most
+	positions int     // most targets of a batch of more than one row
+	perToken  float64 // sequences that are wanted, for each token that runs
 }
 
-// newQueue lays out the sequences that are not copies of others, in trees of at
-// most so many tokens.
-func newQueue(seqs []Sequence, copies map[int]int, t Trees, mixing Mixing, tokens, positions int) *queue {
-	q := &queue{seqs: seqs, mixing: mixing, copies: map[int]int{}, positions: positions}
-	var order []int
-	for i := range seqs {
-		if as, copied := copies[i]; copied {
-			q.copies[as]++
-			continue
-		}
-		order = append(order, i)
-	}
-	q.trees = plant(seqs, order, t, tokens, positions)
+// newQueue sorts rows, of which so many sequences are wanted.
+func newQueue(seqs []Sequence, rows []tree, mixing Mixing, positions, wanted int) *queue {
+	q := &queue{seqs: seqs, trees: rows, mixing: mixing, positions: positions}
+	sortTrees(q.trees)
 	run := 0
 	for _, t := range q.trees {
 		run += t.tokens
 	}
-	q.perToken = float64(len(seqs)) / float64(max(1, run))
+	q.perToken = float64(wanted) / float64(max(1, run))
 	return q
 }
 
@@ -70,10 +60,10 @@ func (q *queue) next(limits Limits) []tree {
 		rows = min(rows, limits.Rows)
 	}
 	rows = min(rows, len(q.trees))
-	answers := 0
+	asks := 0
 	for k, t := range q.trees[:rows] {
-		answers += t.answers
-		if k > 0 && (answers > q.positions || !q.mixing.Takes(q.longest(), t.tokens)) {
+		asks += t.asks
+		if k > 0 && (asks > q.positions || !q.mixing.Takes(q.longest(), t.tokens)) {
 			rows = k
 			break
 		}
@@ -113,35 +103,29 @@ func (q *queue) putBack(batch []tree, tokens int) {
 	sortTrees(q.trees)
 }
 
-// copiesOf is how many more sequences have the scores of a batch.
-func (q *queue) copiesOf(batch []tree) (n int) {
-	for _, t := range batch {
-		for _, b := range t.branches {
-			n += q.copies[b.seq]
-		}
-	}
-	return n
-}
-
-// identical finds sequences that are the same as an earlier one: of each it tells
-// the first.
-func identical(seqs []Sequence) map[int]int {
+// identical finds sequences that are the same: of each it tells the first, which may
+// be itself.
+func identical(seqs []Sequence) []int {
 	first := make(map[string]int, len(seqs))
-	copies := map[int]int{}
+	same := make([]int, len(seqs))
 	var key []byte
 	for i, s := range seqs {
-		key = binary.AppendUvarint(key[:0], uint64(s.Answer.From))
-		key = binary.AppendUvarint(key, uint64(s.Answer.To))
+		key = binary.AppendUvarint(key[:0], uint64(len(s.Asks)))
+		for _, ask := range s.Asks {
+			key = binary.AppendUvarint(key, uint64(ask.At))
+			key = binary.AppendUvarint(key, uint64(ask.Token))
+		}
 		for _, id := range s.Tokens {
 			key = binary.AppendUvarint(key, uint64(id))
 		}
-		if as, ok := first[string(key)]; ok {
-			copies[i] = as
-			continue
+		as, ok := first[string(key)]
+		if !ok {
+			as = i
+			first[string(key)] = i
 		}
-		first[string(key)] = i
+		same[i] = as
 	}
-	return copies
+	return same
 }
 
 // fill lays rows out in b, padded on the right to the longest.

@@ -17,7 +17,7 @@ func pack(lens []int, limits Limits) (batches [][]int) {
 	for i, n := range lens {
 		seqs[i].Tokens = make([]int32, n)
 	}
-	q := newQueue(seqs, nil, Trees{}, Mixing{}, math.MaxInt, math.MaxInt)
+	q := newQueue(seqs, rowsOf(seqs, Trees{}), Mixing{}, math.MaxInt, len(seqs))
 	for b := q.next(limits); len(b) > 0; b = q.next(limits) {
 		var places []int
 		for _, row := range b {
@@ -151,9 +151,9 @@ func TestRoundUp(t *testing.T) {
 func TestRoundedWidths(t *testing.T) {
 	seqs := make([]Sequence, 40)
 	for i := range seqs {
-		seqs[i] = Sequence{Tokens: make([]int32, 400+i), Answer: Span{From: 1, To: 2}}
+		seqs[i] = Answer(make([]int32, 400+i), Span{From: 1, To: 2})
 	}
-	q := newQueue(seqs, nil, Trees{}, Mixing{}, math.MaxInt, math.MaxInt)
+	q := newQueue(seqs, rowsOf(seqs, Trees{}), Mixing{}, math.MaxInt, len(seqs))
 	q.widest = 1000
 	widths := map[int]bool{}
 	var b Batch

@@ -136,7 +136,7 @@ func TestGenerateFollowsAGuide(t *testing.T) {
 			require.Equal(t, 3*j, c.At)
 			logP := func(id int32) float64 {
 				seq := append(slices.Clone(tokens), id)
-				return lm.LogLikelihood(model.Sequence{Tokens: seq, Answer: model.Span{From: len(tokens), To: len(seq)}})
+				return lm.LogLikelihood(model.Answer(seq, model.Span{From: len(tokens), To: len(seq)}))
 			}
 			mass := 0.0
 			for _, id := range []int32{4, 9, 20} {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -31,8 +32,8 @@ type LM struct {
 
 	// LogitsMemory bounds the bytes of the fp32 logits [n, V] in one run of a
 	// Scorer, whose log-softmax takes as much once or twice again; 0 for no bound.
-	// Batches are cut to it. A sequence whose own answer takes more runs once for
-	// each part of it.
+	// Batches are cut to it. A row that takes more by itself runs once for each part
+	// of what is asked of it.
 	LogitsMemory int
 
 	// OnBatch, if set, is called after each batch, by one goroutine at a time.
@@ -40,12 +41,14 @@ type LM struct {
 	// OnShrink, if set, is called likewise where a batch ran out of memory, with the
 	// tokens that are allowed from then on.
 	OnShrink func(tokens int, err error)
+
+	rowTokens int // most of a row of several sequences, once memory ran out; 0 before
 }
 
 // BatchStats tells what one batch was.
 type BatchStats struct {
 	Rows      int           // B
-	Sequences int           // those that were given their score, identical ones each
+	Sequences int           // those that were given their values, identical ones each
 	Copies    int           // of these, the ones that did not run, since an identical one did
 	Tokens    int           // real tokens that ran
 	Shared    int           // tokens that did not, since another sequence of their row begins with them
@@ -53,25 +56,33 @@ type BatchStats struct {
 	Duration  time.Duration // of the model's run
 
 	// Work is the batch's share of the call, by real tokens, in sequences: over a
-	// call it adds up to the number of sequences. The longest go first, so
-	// sequences alone would make a slow start look like a long job.
+	// call it adds up to the number of sequences that are not known. The longest go
+	// first, so sequences alone would make a slow start look like a long job.
 	Work float64
 }
 
-// LogLikelihood returns, for each sequence in the order given, the mean
-// log-likelihood of its answer tokens in nats: the sum of ln P(token | all
-// before it) over the answer, divided by the answer's length. Identical sequences
-// run once. A value that is not finite stays in the result and is reported as a
-// *NonFiniteError, the first of them, after all sequences have run.
-func (lm *LM) LogLikelihood(ctx context.Context, seqs []Sequence) ([]float32, error) {
-	vocab := lm.vocab()
-	for i, s := range seqs {
-		if err := s.check(vocab); err != nil {
-			return nil, fmt.Errorf("sequence %d: %w", i, err)
+// LogProbs computes the log-probabilities, in nats, of what each sequence asks, and
+// hands them to done as soon as the batch has run: once for each sequence that is not
+// known, i of Blocks[block], with a value for each of its Asks. done is called by one
+// goroutine at a time, in no promised order; it may keep the values and may not change
+// them, since identical sequences of a block run once and share theirs. Values that are
+// not finite are handed on as they are. After an error, what was handed on is right.
+//
+// Batches are formed over all blocks of the call. What runs in one row is decided by
+// the block alone and not by what is known: where any sequence of a row is not, all of
+// it runs again. Once memory ran out, shorter rows hold fewer sequences, and the last
+// digits may be others.
+func (lm *LM) LogProbs(ctx context.Context, blocks []Block, done func(block, i int, logProbs []float32)) error {
+	run := &scoring{LM: lm, hand: done}
+	var rows []tree
+	for b, block := range blocks {
+		planned, err := run.plan(b, block)
+		if err != nil {
+			return err
 		}
+		rows = append(rows, planned...)
 	}
-	run := &scoring{LM: lm, seqs: seqs, scores: make([]float32, len(seqs)), copies: identical(seqs)}
-	run.queue = newQueue(seqs, run.copies, lm.trees(), lm.mixing(), lm.mostTokens(), lm.mostPositions())
+	run.queue = newQueue(run.seqs, rows, lm.mixing(), lm.mostPositions(), run.wanted)
 	if lm.mixing().Any() { // else a width may mean something
 		run.queue.widest = lm.Widest
 	}
@@ -79,13 +90,7 @@ func (lm *LM) LogLikelihood(ctx context.Context, seqs []Sequence) ([]float32, er
 	for _, s := range lm.Scorers {
 		group.Go(func() error { return run.work(ctx, s) })
 	}
-	if err := group.Wait(); err != nil {
-		return nil, err
-	}
-	for i, as := range run.copies {
-		run.scores[i] = run.scores[as]
-	}
-	return run.scores, firstNonFinite(run.scores)
+	return group.Wait()
 }
 
 // vocab is the number of words that every scorer can score.
@@ -118,18 +123,10 @@ func (lm *LM) trees() Trees {
 		one := s.Trees()
 		all = Trees{min(all.Tokens, one.Tokens), min(all.Pairs, one.Pairs)}
 	}
-	return all
-}
-
-// mostTokens bounds a row that could be shorter.
-func (lm *LM) mostTokens() int {
-	switch {
-	case lm.Limits.Tokens > 0:
-		return lm.Limits.Tokens
-	case lm.Tuner != nil && lm.Tuner.Most > 0:
-		return lm.Tuner.Most
+	if lm.rowTokens > 0 {
+		all.Tokens = min(all.Tokens, lm.rowTokens)
 	}
-	return math.MaxInt
+	return all
 }
 
 // mostPositions is how many positions a run of a Scorer may ask for.
@@ -140,15 +137,50 @@ func (lm *LM) mostPositions() int {
 	return max(1, lm.LogitsMemory/(4*max(1, lm.vocab())))
 }
 
-// scoring is one call of LogLikelihood.
+// scoring is one call of LogProbs.
 type scoring struct {
 	*LM
-	seqs   []Sequence
-	copies map[int]int // sequences that are the same as an earlier one, which runs for them
+	seqs   []Sequence // of all blocks
+	places []place    // [len(seqs)] where the caller has them
+	takers [][]int    // [len(seqs)] those that are given the values of each, copies and itself
+	wanted int        // sequences that are not known
 	queue  *queue
-	scores []float32
+	hand   func(block, i int, logProbs []float32)
 
-	mu sync.Mutex // of what is told, and of Limits and Tuner
+	mu      sync.Mutex // of what is told, and of Limits and Tuner
+	handing sync.Mutex // of hand, which may take its time
+}
+
+// place is a sequence's place among the blocks.
+type place struct{ block, i int }
+
+// plan lays out the rows of a block, by all of its sequences, and leaves out those of
+// which all is known.
+func (r *scoring) plan(b int, block Block) ([]tree, error) {
+	if n := len(block.Sequences); block.Known != nil && len(block.Known) != n {
+		return nil, fmt.Errorf("block %d: want Known for each of %d sequences, got %d", b, n, len(block.Known))
+	}
+	first, vocab := len(r.seqs), r.vocab()
+	r.seqs = append(r.seqs, block.Sequences...)
+	r.takers = append(r.takers, make([][]int, len(block.Sequences))...)
+	var order []int
+	for i, as := range identical(block.Sequences) {
+		if err := block.Sequences[i].check(vocab); err != nil {
+			return nil, fmt.Errorf("block %d, sequence %d: %w", b, i, err)
+		}
+		if as == i {
+			order = append(order, first+i)
+		}
+		r.places = append(r.places, place{b, i})
+		if !block.known(i) {
+			r.takers[first+as] = append(r.takers[first+as], first+i)
+			r.wanted++
+		}
+	}
+	rows := plant(r.seqs, order, r.trees())
+	return slices.DeleteFunc(rows, func(row tree) bool {
+		return !slices.ContainsFunc(row.branches, func(br branch) bool { return len(r.takers[br.seq]) > 0 })
+	}), nil
 }
 
 // work runs batches on one Scorer until none is left.
@@ -164,12 +196,14 @@ func (r *scoring) work(ctx context.Context, s Scorer) error {
 		}
 		b.fillTo(r.queue.width(rows[0].tokens), r.seqs, rows)
 		start := time.Now()
-		err := r.score(ctx, s, &b, rows)
+		logProbs, err := r.score(ctx, s, &b, rows)
 		switch {
 		case errors.Is(err, ErrOutOfMemory) && (len(rows) > 1 || len(rows[0].branches) > 1):
 			err = r.shrink(ctx, s, &b, rows, err)
 		case err == nil:
-			r.done(&b, rows, budget, time.Since(start))
+			took := time.Since(start)
+			r.handOn(rows, logProbs)
+			r.done(&b, rows, budget, took)
 		}
 		if err != nil {
 			return err
@@ -178,7 +212,7 @@ func (r *scoring) work(ctx context.Context, s Scorer) error {
 }
 
 // Budget is the tokens that a batch may hold now. It is not to be called while
-// LogLikelihood runs.
+// LogProbs runs.
 func (lm *LM) Budget() int { return lm.budget(0) }
 
 // budget is the tokens of a batch whose longest sequence has so many.
@@ -207,6 +241,7 @@ func (r *scoring) shrink(ctx context.Context, s Scorer, b *Batch, rows []tree, c
 	if r.Limits.Tokens <= 0 || half < r.Limits.Tokens {
 		r.Limits.Tokens = half
 	}
+	r.rowTokens = r.Limits.Tokens
 	if r.Tuner != nil {
 		r.Tuner.bound(r.Limits.Tokens)
 	}
@@ -221,17 +256,16 @@ func (r *scoring) shrink(ctx context.Context, s Scorer, b *Batch, rows []tree, c
 func (r *scoring) done(b *Batch, rows []tree, budget int, took time.Duration) {
 	stats := BatchStats{Rows: b.Rows, Duration: took}
 	for _, row := range rows {
-		stats.Sequences += len(row.branches)
 		stats.Tokens += row.tokens
 		for _, br := range row.branches {
 			stats.Shared += br.shared
+			stats.Sequences += len(r.takers[br.seq])
+			stats.Copies += max(0, len(r.takers[br.seq])-1)
 		}
 	}
 	stats.Padding = b.Rows*b.Width - stats.Tokens
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	stats.Copies = r.queue.copiesOf(rows)
-	stats.Sequences += stats.Copies
 	stats.Work = float64(stats.Tokens) * r.queue.perToken
 	if r.Tuner != nil {
 		r.Tuner.Ran(budget, stats.Tokens+stats.Padding, stats.Tokens, took)
@@ -241,19 +275,18 @@ func (r *scoring) done(b *Batch, rows []tree, budget int, took time.Duration) {
 	}
 }
 
-// score runs one batch and sets the scores of its sequences. The token at position
-// t is predicted at t-1:
+// score runs one batch and returns the values of its sequences, one after another. The
+// token at position t is predicted at t-1:
 //
 //	position   0    1    2    3    4
-//	token      Q    Q    A    A    A     Answer = [2, 5)
-//	logits     .   A2   A3   A4    .     positions 1, 2, 3 predict 2, 3, 4
-func (r *scoring) score(ctx context.Context, s Scorer, b *Batch, rows []tree) error {
+//	token      Q    Q    A    A    A     asked at 2, 3, 4
+//	logits     .   A2   A3   A4    .     positions 1, 2, 3 predict them
+func (r *scoring) score(ctx context.Context, s Scorer, b *Batch, rows []tree) ([]float32, error) {
 	var at []Position
 	for n, row := range rows {
 		for k, br := range row.branches {
-			seq := r.seqs[br.seq]
-			for t := seq.Answer.From; t < seq.Answer.To; t++ {
-				at = append(at, Position{Row: n, At: row.place(k, t-1), Target: seq.Tokens[t]})
+			for _, ask := range r.seqs[br.seq].Asks {
+				at = append(at, Position{Row: n, At: row.place(k, ask.At-1), Target: ask.Token})
 			}
 		}
 	}
@@ -261,52 +294,47 @@ func (r *scoring) score(ctx context.Context, s Scorer, b *Batch, rows []tree) er
 	for from := 0; from < len(at); {
 		to := from + min(len(at)-from, r.mostPositions())
 		if err := s.LogProbs(ctx, b, at[from:to], logProbs[from:to]); err != nil {
-			return err
+			return nil, err
 		}
 		from = to
 	}
+	return logProbs, nil
+}
+
+// handOn gives the values of a batch to those that want them.
+func (r *scoring) handOn(rows []tree, logProbs []float32) {
+	r.handing.Lock()
+	defer r.handing.Unlock()
 	for _, row := range rows {
 		for _, br := range row.branches {
-			n := r.seqs[br.seq].Answer.Len()
-			r.scores[br.seq] = float32(mean(logProbs[:n]))
+			n := len(r.seqs[br.seq].Asks)
+			for _, taker := range r.takers[br.seq] {
+				r.hand(r.places[taker].block, r.places[taker].i, logProbs[:n:n])
+			}
 			logProbs = logProbs[n:]
 		}
 	}
-	return nil
 }
 
-func mean(values []float32) float64 {
-	var sum float64
-	for _, v := range values {
-		sum += float64(v)
-	}
-	return sum / float64(len(values))
-}
-
-// check refuses what no model could score. An answer's token needs a logit; tokens
-// before the answer are the model's own affair: some embed more words than they
-// score.
+// check refuses what no model could score. A token that is asked needs a logit; those
+// of the text are the model's own affair: some embed more words than they score.
 func (s Sequence) check(vocab int) error {
-	if s.Answer.From < 1 || s.Answer.To <= s.Answer.From || s.Answer.To > len(s.Tokens) {
-		return fmt.Errorf("want an answer within 1..%d, got %d..%d", len(s.Tokens), s.Answer.From, s.Answer.To)
+	if len(s.Asks) == 0 {
+		return errors.New("want a token to score, got none")
+	}
+	before := 1
+	for _, ask := range s.Asks {
+		if ask.At < before || ask.At > len(s.Tokens) {
+			return fmt.Errorf("want places to score within 1..%d, in ascending order, got %d", len(s.Tokens), ask.At)
+		}
+		before = ask.At
+		if ask.Token < 0 || int(ask.Token) >= vocab {
+			return fmt.Errorf("want tokens to score below the model's vocabulary of %d, got %d", vocab, ask.Token)
+		}
 	}
 	for _, id := range s.Tokens {
 		if id < 0 {
 			return fmt.Errorf("want token ids of 0 and above, got %d", id)
-		}
-	}
-	for _, id := range s.Tokens[s.Answer.From:s.Answer.To] {
-		if int(id) >= vocab {
-			return fmt.Errorf("want answer tokens below the model's vocabulary of %d, got %d", vocab, id)
-		}
-	}
-	return nil
-}
-
-func firstNonFinite(scores []float32) error {
-	for i, s := range scores {
-		if v := float64(s); math.IsNaN(v) || math.IsInf(v, 0) {
-			return &NonFiniteError{Index: i, Value: v}
 		}
 	}
 	return nil

@@ -24,7 +24,7 @@ func randomSequences(rng *rand.Rand, n int) []model.Sequence {
 			tokens[t] = rng.Int32N(vocab)
 		}
 		from := 1 + rng.IntN(len(tokens)-1)
-		seqs[i] = model.Sequence{Tokens: tokens, Answer: model.Span{From: from, To: from + 1 + rng.IntN(len(tokens)-from)}}
+		seqs[i] = model.Answer(tokens, model.Span{From: from, To: from + 1 + rng.IntN(len(tokens)-from)})
 	}
 	return seqs
 }
@@ -34,12 +34,12 @@ func over(toy *modeltest.LM) []model.Scorer {
 	return []model.Scorer{model.FullLogits{Forwarder: toy, Words: toy.Vocab}}
 }
 
-func TestLogLikelihood(t *testing.T) {
+func TestLogProbs(t *testing.T) {
 	seqs := randomSequences(rand.New(rand.NewPCG(7, 8)), 300)
 	for _, format := range []modeltest.Format{modeltest.F32, modeltest.F16, modeltest.BF16} {
 		toy := &modeltest.LM{Vocab: vocab, Format: format}
 		lm := &model.LM{Scorers: over(toy), Limits: model.Limits{Tokens: 200}}
-		scores, err := lm.LogLikelihood(t.Context(), seqs)
+		scores, err := modeltest.LogLikelihoods(t.Context(), lm, seqs)
 		require.NoError(t, err)
 		require.Len(t, scores, len(seqs))
 		for i, seq := range seqs {
@@ -51,13 +51,13 @@ func TestLogLikelihood(t *testing.T) {
 
 // A score is the sequence's own: batch size, order and neighbours change not
 // one bit of it.
-func TestLogLikelihoodInvariant(t *testing.T) {
+func TestLogProbsInvariant(t *testing.T) {
 	rng := rand.New(rand.NewPCG(9, 10))
 	seqs := randomSequences(rng, 120)
 	alone := make([]float32, len(seqs))
 	for i := range seqs {
 		lm := &model.LM{Scorers: over(&modeltest.LM{Vocab: vocab})}
-		one, err := lm.LogLikelihood(t.Context(), seqs[i:i+1])
+		one, err := modeltest.LogLikelihoods(t.Context(), lm, seqs[i:i+1])
 		require.NoError(t, err)
 		alone[i] = one[0]
 	}
@@ -70,19 +70,19 @@ func TestLogLikelihoodInvariant(t *testing.T) {
 		}
 		lm := &model.LM{Scorers: over(&modeltest.LM{Vocab: vocab}), Limits: limits}
 		for range 2 { // the second call finds the memory of the first
-			got, err := lm.LogLikelihood(t.Context(), shuffled)
+			got, err := modeltest.LogLikelihoods(t.Context(), lm, shuffled)
 			require.NoError(t, err)
 			require.Equal(t, want, got, "%+v", limits)
 		}
 	}
 }
 
-func TestLogLikelihoodBatches(t *testing.T) {
+func TestLogProbsBatches(t *testing.T) {
 	toy := &modeltest.LM{Vocab: vocab}
 	lm := &model.LM{Scorers: over(toy), Limits: model.Limits{Tokens: 8}}
 	answer := model.Span{From: 1, To: 2}
-	_, err := lm.LogLikelihood(t.Context(), []model.Sequence{
-		{Tokens: []int32{1, 2}, Answer: answer}, {Tokens: []int32{3, 4, 5, 6}, Answer: answer}, {Tokens: []int32{7, 8, 9}, Answer: answer}})
+	_, err := modeltest.LogLikelihoods(t.Context(), lm, []model.Sequence{
+		model.Answer([]int32{1, 2}, answer), model.Answer([]int32{3, 4, 5, 6}, answer), model.Answer([]int32{7, 8, 9}, answer)})
 	require.NoError(t, err)
 	require.Equal(t, []model.Batch{
 		{Rows: 2, Width: 4, Lens: []int{4, 3}, TokenIDs: []int64{3, 4, 5, 6, 7, 8, 9, model.PadID}},
@@ -90,50 +90,55 @@ func TestLogLikelihoodBatches(t *testing.T) {
 	}, toy.Batches)
 }
 
-func TestLogLikelihoodOfNothing(t *testing.T) {
+func TestLogProbsOfNothing(t *testing.T) {
 	toy := &modeltest.LM{Vocab: vocab}
 	lm := &model.LM{Scorers: over(toy), OnBatch: func(model.BatchStats) { t.Fatal("a batch of nothing") }}
-	scores, err := lm.LogLikelihood(t.Context(), nil)
+	scores, err := modeltest.LogLikelihoods(t.Context(), lm, nil)
 	require.NoError(t, err)
 	require.Empty(t, scores)
 	require.Empty(t, toy.Batches)
 }
 
-func TestLogLikelihoodRefuses(t *testing.T) {
-	good := model.Sequence{Tokens: []int32{1, 2, 3}, Answer: model.Span{From: 1, To: 3}}
+func TestLogProbsRefuses(t *testing.T) {
+	ask := func(tokens []int32, asks ...model.Target) model.Sequence {
+		return model.Sequence{Tokens: tokens, Asks: asks}
+	}
+	at := func(at int) model.Target { return model.Target{At: at, Token: 1} }
+	good := model.Answer([]int32{1, 2, 3}, model.Span{From: 1, To: 3})
 	for _, c := range []struct {
 		name string
 		bad  model.Sequence
 		want string
 	}{
-		{"no tokens", model.Sequence{}, "want an answer within 1..0, got 0..0"},
-		{"no answer", model.Sequence{Tokens: []int32{1, 2}}, "want an answer within 1..2, got 0..0"},
-		{"from 0", model.Sequence{Tokens: []int32{1, 2}, Answer: model.Span{From: 0, To: 2}}, "want an answer within 1..2, got 0..2"},
-		{"negative", model.Sequence{Tokens: []int32{1, 2}, Answer: model.Span{From: -3, To: 2}}, "want an answer within 1..2, got -3..2"},
-		{"empty", model.Sequence{Tokens: []int32{1, 2}, Answer: model.Span{From: 1, To: 1}}, "want an answer within 1..2, got 1..1"},
-		{"backwards", model.Sequence{Tokens: []int32{1, 2}, Answer: model.Span{From: 2, To: 1}}, "want an answer within 1..2, got 2..1"},
-		{"past the end", model.Sequence{Tokens: []int32{1, 2}, Answer: model.Span{From: 1, To: 3}}, "want an answer within 1..2, got 1..3"},
-		{"negative id", model.Sequence{Tokens: []int32{-1, 2}, Answer: model.Span{From: 1, To: 2}}, "want token ids of 0 and above, got -1"},
-		{"id out of the vocabulary", model.Sequence{Tokens: []int32{1, vocab}, Answer: model.Span{From: 1, To: 2}}, "want answer tokens below the model's vocabulary of 37, got 37"},
+		{"nothing", model.Sequence{}, "want a token to score, got none"},
+		{"no ask", model.Sequence{Tokens: []int32{1, 2}}, "want a token to score, got none"},
+		{"no tokens", ask(nil, at(1)), "want places to score within 1..0, in ascending order, got 1"},
+		{"at 0", ask([]int32{1, 2}, at(0), at(1)), "want places to score within 1..2, in ascending order, got 0"},
+		{"negative", ask([]int32{1, 2}, at(-3)), "want places to score within 1..2, in ascending order, got -3"},
+		{"backwards", ask([]int32{1, 2}, at(2), at(1)), "want places to score within 1..2, in ascending order, got 1"},
+		{"past the end", ask([]int32{1, 2}, at(1), at(3)), "want places to score within 1..2, in ascending order, got 3"},
+		{"negative id", model.Answer([]int32{-1, 2}, model.Span{From: 1, To: 2}), "want token ids of 0 and above, got -1"},
+		{"negative id asked", ask([]int32{1, 2}, model.Target{At: 1, Token: -1}), "want tokens to score below the model's vocabulary of 37, got -1"},
+		{"id out of the vocabulary", model.Answer([]int32{1, vocab}, model.Span{From: 1, To: 2}), "want tokens to score below the model's vocabulary of 37, got 37"},
 	} {
 		lm := &model.LM{Scorers: over(&modeltest.LM{Vocab: vocab}), Limits: model.Limits{Tokens: 100}}
-		_, err := lm.LogLikelihood(t.Context(), []model.Sequence{good, c.bad, good})
-		require.EqualError(t, err, "sequence 1: "+c.want, c.name)
+		_, err := modeltest.LogLikelihoods(t.Context(), lm, []model.Sequence{good, c.bad, good})
+		require.EqualError(t, err, "block 0, sequence 1: "+c.want, c.name)
 	}
 }
 
 // A word before the answer may lie beyond the logits: some models embed more
 // words than they score.
-func TestLogLikelihoodPromptBeyondVocab(t *testing.T) {
+func TestLogProbsPromptBeyondVocab(t *testing.T) {
 	lm := &model.LM{Scorers: over(&modeltest.LM{Vocab: vocab})}
-	_, err := lm.LogLikelihood(t.Context(), []model.Sequence{{Tokens: []int32{vocab + 5, 1}, Answer: model.Span{From: 1, To: 2}}})
+	_, err := modeltest.LogLikelihoods(t.Context(), lm, []model.Sequence{model.Answer([]int32{vocab + 5, 1}, model.Span{From: 1, To: 2})})
 	require.NoError(t, err)
 }
 
-func TestLogLikelihoodNonFinite(t *testing.T) {
+func TestLogProbsNonFinite(t *testing.T) {
 	seqs := randomSequences(rand.New(rand.NewPCG(11, 12)), 30)
 	clean := &model.LM{Scorers: over(&modeltest.LM{Vocab: vocab}), Limits: model.Limits{Tokens: 100}}
-	want, err := clean.LogLikelihood(t.Context(), seqs)
+	want, err := modeltest.LogLikelihoods(t.Context(), clean, seqs)
 	require.NoError(t, err)
 
 	bad := []int{4, 17, 23}
@@ -141,17 +146,13 @@ func TestLogLikelihoodNonFinite(t *testing.T) {
 		for r := range b.Rows {
 			for _, i := range bad {
 				if equal(b.TokenIDs[r*b.Width:][:b.Lens[r]], seqs[i].Tokens) {
-					l.F32[(r*l.Width+seqs[i].Answer.From-1)*l.Vocab] = float32(math.NaN())
+					l.F32[(r*l.Width+seqs[i].Asks[0].At-1)*l.Vocab] = float32(math.NaN())
 				}
 			}
 		}
 	}})}
-	scores, err := lm.LogLikelihood(t.Context(), seqs)
-	var nonFinite *model.NonFiniteError
-	require.ErrorAs(t, err, &nonFinite)
-	require.Equal(t, 4, nonFinite.Index, "the first of them, in the order given")
-	require.True(t, math.IsNaN(nonFinite.Value))
-	require.EqualError(t, err, "want a finite log-likelihood, got NaN: the model's logits are not finite")
+	scores, err := modeltest.LogLikelihoods(t.Context(), lm, seqs)
+	require.NoError(t, err, "they are handed on")
 	for i, s := range scores {
 		if i == bad[0] || i == bad[1] || i == bad[2] {
 			require.True(t, math.IsNaN(float64(s)))
@@ -173,7 +174,7 @@ func equal(a []int64, b []int32) bool {
 	return true
 }
 
-func TestLogLikelihoodStops(t *testing.T) {
+func TestLogProbsStops(t *testing.T) {
 	seqs := randomSequences(rand.New(rand.NewPCG(13, 14)), 50)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -184,7 +185,7 @@ func TestLogLikelihoodStops(t *testing.T) {
 			cancel()
 		}
 	}}
-	scores, err := lm.LogLikelihood(ctx, seqs)
+	scores, err := modeltest.LogLikelihoods(ctx, lm, seqs)
 	require.ErrorIs(t, err, context.Canceled)
 	require.Nil(t, scores)
 	require.Equal(t, 3, len(toy.Batches))
@@ -192,16 +193,16 @@ func TestLogLikelihoodStops(t *testing.T) {
 	broken := errors.New("out of memory")
 	toy = &modeltest.LM{Vocab: vocab, Before: func(*model.Batch) error { return broken }}
 	lm = &model.LM{Scorers: over(toy), Limits: lm.Limits}
-	_, err = lm.LogLikelihood(t.Context(), seqs)
+	_, err = modeltest.LogLikelihoods(t.Context(), lm, seqs)
 	require.ErrorIs(t, err, broken)
 	require.Len(t, toy.Batches, 1)
 }
 
 // The shape of what comes back is held against the batch: a graph that keeps
 // the last position only would be read past its end.
-func TestLogLikelihoodWrongShape(t *testing.T) {
+func TestLogProbsWrongShape(t *testing.T) {
 	lm := &model.LM{Scorers: over(&modeltest.LM{Vocab: vocab, After: func(_ *model.Batch, l *model.Logits) { l.Width = 1 }})}
-	_, err := lm.LogLikelihood(t.Context(), []model.Sequence{{Tokens: []int32{1, 2, 3}, Answer: model.Span{From: 1, To: 3}}})
+	_, err := modeltest.LogLikelihoods(t.Context(), lm, []model.Sequence{model.Answer([]int32{1, 2, 3}, model.Span{From: 1, To: 3})})
 	require.EqualError(t, err, "want logits [1, 3, vocabulary], got [1, 1, 37]")
 }
 
@@ -225,7 +226,7 @@ func TestBatchStats(t *testing.T) {
 		sum.Padding += b.Padding
 		sum.Work += b.Work
 	}}
-	_, err := lm.LogLikelihood(t.Context(), seqs)
+	_, err := modeltest.LogLikelihoods(t.Context(), lm, seqs)
 	require.NoError(t, err)
 	require.Equal(t, len(seqs), sum.Sequences)
 	require.Equal(t, tokens, sum.Tokens)

@@ -119,18 +119,25 @@ func TestScoreShift(t *testing.T) {
 		0, 0, // position 3 predicts 4
 		poison, poison, // position 4 predicts what would come next
 	}}
-	seq := Sequence{Tokens: []int32{1, 1, 1, 0, 0}, Answer: Span{2, 5}}
+	seq := Answer([]int32{1, 1, 1, 0, 0}, Span{2, 5})
 	want := (math.Log(3./4) + math.Log(1./8) + math.Log(1./2)) / 3
 	lm := &LM{Scorers: []Scorer{FullLogits{Forwarder: table{l}, Words: 2}}, Limits: Limits{Tokens: 10}}
 	score := func(seq Sequence) float64 {
-		other := Sequence{Tokens: []int32{0, 0, 0, 0, 0}, Answer: Span{1, 5}}
-		scores, err := lm.LogLikelihood(t.Context(), []Sequence{other, seq})
+		other := Answer([]int32{0, 0, 0, 0, 0}, Span{1, 5})
+		var score float64
+		err := lm.LogProbs(t.Context(), []Block{{Sequences: []Sequence{other, seq}}}, func(_, i int, logProbs []float32) {
+			for _, v := range logProbs {
+				if i == 1 {
+					score += float64(v) / float64(len(logProbs))
+				}
+			}
+		})
 		require.NoError(t, err)
-		return float64(scores[1])
+		return score
 	}
 	require.InDelta(t, want, score(seq), 1e-7)
 
-	seq.Answer = Span{3, 4} // what follows an answer is not scored
+	seq = Answer(seq.Tokens, Span{3, 4}) // what follows an answer is not scored
 	require.InDelta(t, math.Log(1./8), score(seq), 1e-7)
 }
 

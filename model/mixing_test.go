@@ -46,7 +46,7 @@ func TestBatchesOfWhatMayBeMixed(t *testing.T) {
 		return &modeltest.Scorer{Toy: modeltest.LM{Vocab: vocab}, Rows: model.Trees{Tokens: math.MaxInt, Pairs: 1000}, Mix: mix}
 	}
 	likelihoods := func(s model.Scorer) []float32 {
-		scores, err := (&model.LM{Scorers: []model.Scorer{s}, Limits: model.Limits{Tokens: 400}}).LogLikelihood(t.Context(), seqs)
+		scores, err := modeltest.LogLikelihoods(t.Context(), &model.LM{Scorers: []model.Scorer{s}, Limits: model.Limits{Tokens: 400}}, seqs)
 		require.NoError(t, err)
 		return scores
 	}

@@ -1,6 +1,6 @@
 // Package model scores and packs token sequences with a language model that it
 // knows only as a Forwarder. It knows neither text nor files nor ONNX Runtime:
-// sequences of token ids go in, log-likelihoods come out, so that packing,
+// sequences of token ids go in, log-probabilities come out, so that packing,
 // masking and the log-softmax are tested with a table of logits in place of a
 // model.
 package model
@@ -10,11 +10,37 @@ import (
 	"fmt"
 )
 
-// Sequence is a tokenised text and the part of it whose likelihood is asked.
+// Sequence is a tokenised text and what is asked of it.
 type Sequence struct {
-	Tokens []int32 // [T]
-	Answer Span    // the scored tokens: 1 <= From < To <= T
+	Tokens []int32  // [T]
+	Asks   []Target // one or more, in ascending order of At
 }
+
+// Target asks for ln P(Token | Tokens[:At]) of a sequence. It may be any word: P(yes)
+// and P(no) at one place are two targets. What a Decoder is asked is an Ask.
+type Target struct {
+	At    int   // tokens of the sequence that come before: 1 <= At <= T; T is the token after the text
+	Token int32 // need not be the text's own
+}
+
+// Answer is a sequence of which its own tokens in a span are asked.
+func Answer(tokens []int32, span Span) Sequence {
+	s := Sequence{Tokens: tokens}
+	for at := span.From; at < span.To; at++ {
+		s.Asks = append(s.Asks, Target{at, tokens[at]})
+	}
+	return s
+}
+
+// Block is sequences whose values are decided by the block alone, to the last bit on a
+// CPU: what is computed together is chosen within it.
+type Block struct {
+	Sequences []Sequence
+	Known     []bool // [len(Sequences)] whose values the caller has already; nil for none
+}
+
+// known reports whether the caller has the values of sequence i.
+func (b Block) known(i int) bool { return b.Known != nil && b.Known[i] }
 
 // Span is the half-open range [From, To).
 type Span struct{ From, To int }

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -19,7 +21,7 @@ import (
 func scoreAlone(t *testing.T, seqs []model.Sequence) (scores []float32) {
 	t.Helper()
 	for i := range seqs {
-		one, err := (&model.LM{Scorers: over(&modeltest.LM{Vocab: vocab})}).LogLikelihood(t.Context(), seqs[i:i+1])
+		one, err := modeltest.LogLikelihoods(t.Context(), &model.LM{Scorers: over(&modeltest.LM{Vocab: vocab})}, seqs[i:i+1])
 		require.NoError(t, err)
 		scores = append(scores, one...)
 	}
@@ -30,10 +32,9 @@ func TestIdenticalSequencesRunOnce(t *testing.T) {
 	seqs := randomSequences(rand.New(rand.NewPCG(31, 32)), 40)
 	seqs = append(seqs, seqs[3], seqs[20], seqs[3])
 	// The same tokens with another answer are another sequence.
-	other := seqs[0]
-	other.Answer = model.Span{From: 1, To: 2}
-	if seqs[0].Answer == other.Answer {
-		other.Answer = model.Span{From: 1, To: len(other.Tokens)}
+	other := model.Answer(seqs[0].Tokens, model.Span{From: 1, To: 2})
+	if slices.Equal(seqs[0].Asks, other.Asks) {
+		other = model.Answer(seqs[0].Tokens, model.Span{From: 1, To: len(seqs[0].Tokens)})
 	}
 	seqs = append(seqs, other)
 	toy := &modeltest.LM{Vocab: vocab}
@@ -43,7 +44,7 @@ func TestIdenticalSequencesRunOnce(t *testing.T) {
 		sum.Copies += b.Copies
 		sum.Work += b.Work
 	}}
-	got, err := lm.LogLikelihood(t.Context(), seqs)
+	got, err := modeltest.LogLikelihoods(t.Context(), lm, seqs)
 	require.NoError(t, err)
 	require.Equal(t, scoreAlone(t, seqs), got)
 	rows := 0
@@ -56,14 +57,15 @@ func TestIdenticalSequencesRunOnce(t *testing.T) {
 	require.InDelta(t, 44, sum.Work, 1e-9)
 }
 
-// A score that is not finite is so for every copy, and the first is reported.
+// A score that is not finite is so for every copy.
 func TestIdenticalSequencesNonFinite(t *testing.T) {
-	seq := model.Sequence{Tokens: []int32{1, 2, 3}, Answer: model.Span{From: 1, To: 3}}
+	seq := model.Answer([]int32{1, 2, 3}, model.Span{From: 1, To: 3})
 	toy := &modeltest.LM{Vocab: vocab, After: func(b *model.Batch, l *model.Logits) { clear(l.F32); l.F32[0] = float32(0) / l.F32[1] }}
-	_, err := (&model.LM{Scorers: over(toy)}).LogLikelihood(t.Context(), []model.Sequence{seq, seq})
-	var nonFinite *model.NonFiniteError
-	require.ErrorAs(t, err, &nonFinite)
-	require.Equal(t, 0, nonFinite.Index)
+	got, err := modeltest.LogLikelihoods(t.Context(), &model.LM{Scorers: over(toy)}, []model.Sequence{seq, seq})
+	require.NoError(t, err)
+	for _, v := range got {
+		require.True(t, math.IsNaN(float64(v)))
+	}
 }
 
 // Several copies of a model work side by side and change nothing.
@@ -96,7 +98,7 @@ func TestSeveralScorers(t *testing.T) {
 	}
 	sequences := 0 // unguarded: OnBatch is called by one at a time
 	lm.OnBatch = func(b model.BatchStats) { sequences += b.Sequences }
-	got, err := lm.LogLikelihood(t.Context(), seqs)
+	got, err := modeltest.LogLikelihoods(t.Context(), lm, seqs)
 	require.NoError(t, err)
 	require.Equal(t, want, got)
 	require.Equal(t, len(seqs), sequences)
@@ -105,7 +107,7 @@ func TestSeveralScorers(t *testing.T) {
 	wait := func(*model.Batch) error { <-failed; return nil }
 	toys[0].Before, toys[2].Before = wait, wait
 	toys[1].Before = func(*model.Batch) error { close(failed); return broken }
-	_, err = lm.LogLikelihood(t.Context(), seqs)
+	_, err = modeltest.LogLikelihoods(t.Context(), lm, seqs)
 	require.ErrorIs(t, err, broken, "one failure ends the call")
 }
 
@@ -141,7 +143,7 @@ func TestOutOfMemoryHalvesTheBatch(t *testing.T) {
 			allowed = append(allowed, tokens)
 		}}
 	for range 2 {
-		got, err := lm.LogLikelihood(t.Context(), seqs)
+		got, err := modeltest.LogLikelihoods(t.Context(), lm, seqs)
 		require.NoError(t, err)
 		require.Equal(t, want, got)
 	}
@@ -151,7 +153,7 @@ func TestOutOfMemoryHalvesTheBatch(t *testing.T) {
 	require.Less(t, len(allowed), 6, "and is not learnt again")
 
 	s.most = 30 // less than the longest alone
-	_, err := lm.LogLikelihood(t.Context(), seqs)
+	_, err := modeltest.LogLikelihoods(t.Context(), lm, seqs)
 	require.ErrorIs(t, err, model.ErrOutOfMemory)
 }
 
@@ -162,7 +164,7 @@ func TestOutOfMemoryBoundsTheTuner(t *testing.T) {
 	shrunk := 0
 	lm := &model.LM{Scorers: []model.Scorer{model.FullLogits{Forwarder: s, Words: vocab}}, Tuner: &model.Tuner{Least: 1000},
 		OnShrink: func(int, error) { shrunk++ }}
-	_, err := lm.LogLikelihood(t.Context(), seqs)
+	_, err := modeltest.LogLikelihoods(t.Context(), lm, seqs)
 	require.NoError(t, err)
 	require.Equal(t, 1, shrunk)
 	require.LessOrEqual(t, lm.Limits.Tokens, 500)

@@ -24,7 +24,7 @@ const treeTokens = 1024
 type tree struct {
 	branches []branch
 	tokens   int // that are laid out, T
-	answers  int // tokens whose likelihood is asked
+	asks     int // targets of all branches
 }
 
 // branch is a sequence in a tree.
@@ -34,11 +34,11 @@ type branch struct {
 	from   int // the place in the row of the token after these
 }
 
-// plant lays sequences out as trees: the sequences at the places in order, the
-// longest tree first. A sequence joins the one before, of those sorted by their
-// tokens, where that is less work and the tree stays within most tokens and so
-// many positions.
-func plant(seqs []Sequence, order []int, t Trees, most, positions int) []tree {
+// plant lays sequences out as trees: those at the places in order. A sequence joins the
+// one before, of those sorted by their tokens, where that is less work and the tree
+// does not become too long. Nothing but the sequences and the model decides, since a
+// value's last bits depend on the tree.
+func plant(seqs []Sequence, order []int, t Trees) []tree {
 	if t.Tokens > 0 {
 		slices.SortStableFunc(order, func(a, b int) int { return slices.Compare(seqs[a].Tokens, seqs[b].Tokens) })
 	}
@@ -48,8 +48,8 @@ func plant(seqs []Sequence, order []int, t Trees, most, positions int) []tree {
 			last := &trees[len(trees)-1]
 			before := seqs[last.branches[len(last.branches)-1].seq]
 			shared := Common(before.Tokens, seqs[i].Tokens)
-			limit := min(t.Tokens, most, max(treeTokens, 5*max(len(before.Tokens), len(seqs[i].Tokens))/4))
-			if last.takes(seqs[i], shared, t.Pairs, limit, positions) {
+			limit := min(t.Tokens, max(treeTokens, 5*max(len(before.Tokens), len(seqs[i].Tokens))/4))
+			if last.takes(seqs[i], shared, t.Pairs, limit) {
 				last.add(seqs[i], i, shared)
 				continue
 			}
@@ -58,7 +58,6 @@ func plant(seqs []Sequence, order []int, t Trees, most, positions int) []tree {
 		alone.add(seqs[i], i, 0)
 		trees = append(trees, alone)
 	}
-	sortTrees(trees)
 	return trees
 }
 
@@ -77,17 +76,17 @@ func Common(a, b []int32) int {
 
 // takes reports whether a sequence whose first tokens are shared is less work in
 // the tree than by itself.
-func (t *tree) takes(s Sequence, shared, pairs, tokens, positions int) bool {
+func (t *tree) takes(s Sequence, shared, pairs, tokens int) bool {
 	n := len(s.Tokens)
 	whole := t.tokens + n - shared
 	more := whole*whole - t.tokens*t.tokens - n*n
-	return shared*pairs > more && whole <= tokens && t.answers+s.Answer.Len() <= positions
+	return shared*pairs > more && whole <= tokens
 }
 
 func (t *tree) add(s Sequence, i, shared int) {
 	t.branches = append(t.branches, branch{i, shared, t.tokens})
 	t.tokens += len(s.Tokens) - shared
-	t.answers += s.Answer.Len()
+	t.asks += len(s.Asks)
 }
 
 // place is where the row has the token at depth of its k-th branch.

@@ -1,7 +1,6 @@
 package model
 
 import (
-	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -10,16 +9,16 @@ import (
 )
 
 func sequence(answer int, tokens ...int32) Sequence {
-	return Sequence{Tokens: tokens, Answer: Span{From: len(tokens) - answer, To: len(tokens)}}
+	return Answer(tokens, Span{From: len(tokens) - answer, To: len(tokens)})
 }
 
 // rowsOf plants all sequences.
-func rowsOf(seqs []Sequence, t Trees, most, positions int) []tree {
+func rowsOf(seqs []Sequence, t Trees) []tree {
 	order := make([]int, len(seqs))
 	for i := range order {
 		order[i] = i
 	}
-	return plant(seqs, order, t, most, positions)
+	return plant(seqs, order, t)
 }
 
 func TestPlantByHand(t *testing.T) {
@@ -29,9 +28,9 @@ func TestPlantByHand(t *testing.T) {
 		sequence(1, 1, 2, 5, 6, 6),
 		sequence(1, 1, 2),
 		sequence(2, 1, 2, 5, 6, 7),
-		{Tokens: []int32{1, 2}, Answer: Span{1, 2}}, // as the fourth
+		Answer([]int32{1, 2}, Span{1, 2}), // as the fourth
 	}
-	rows := rowsOf(seqs, Trees{Tokens: 100, Pairs: 1000}, math.MaxInt, math.MaxInt)
+	rows := rowsOf(seqs, Trees{Tokens: 100, Pairs: 1000})
 	require.Equal(t, []tree{
 		{[]branch{{3, 0, 0}, {5, 2, 2}, {0, 2, 2}, {2, 2, 4}, {4, 4, 7}}, 8, 6},
 		{[]branch{{1, 0, 0}}, 3, 2},
@@ -52,20 +51,16 @@ func TestPlantKeepsBounds(t *testing.T) {
 		seqs = append(seqs, sequence(2, 1, 2, 3, 4, 5, 6, 7, 8, i, i))
 	}
 	for _, c := range []struct {
-		trees           Trees
-		most, positions int
-		rows            int
+		trees Trees
+		rows  int
 	}{
-		{Trees{}, math.MaxInt, math.MaxInt, 40},
-		{Trees{Tokens: 1000, Pairs: 1000}, math.MaxInt, math.MaxInt, 1},
-		{Trees{Tokens: 28, Pairs: 1000}, math.MaxInt, math.MaxInt, 4},
-		{Trees{Tokens: 1000, Pairs: 1000}, 28, math.MaxInt, 4},
-		{Trees{Tokens: 1000, Pairs: 1000}, 9, math.MaxInt, 40},
-		{Trees{Tokens: 1000, Pairs: 1000}, math.MaxInt, 20, 4},
-		{Trees{Tokens: 1000, Pairs: 1000}, math.MaxInt, 1, 40},
-		{Trees{Tokens: 1000, Pairs: 0}, math.MaxInt, math.MaxInt, 5}, // up to 24 tokens: one more is 100 pairs in the row, and 100 alone
+		{Trees{}, 40},
+		{Trees{Tokens: 1000, Pairs: 1000}, 1},
+		{Trees{Tokens: 28, Pairs: 1000}, 4},
+		{Trees{Tokens: 9, Pairs: 1000}, 40},
+		{Trees{Tokens: 1000, Pairs: 0}, 5}, // up to 24 tokens: one more is 100 pairs in the row, and 100 alone
 	} {
-		rows := rowsOf(seqs, c.trees, c.most, c.positions)
+		rows := rowsOf(seqs, c.trees)
 		require.Len(t, rows, c.rows, "%+v", c)
 	}
 	long := make([]int32, 3000)
@@ -73,7 +68,7 @@ func TestPlantKeepsBounds(t *testing.T) {
 	for i := range int32(2000) {
 		seqs = append(seqs, sequence(1, append(slices.Clone(long), 2, i)...))
 	}
-	rows := rowsOf(seqs, Trees{Tokens: 1 << 20, Pairs: 1 << 30}, math.MaxInt, math.MaxInt)
+	rows := rowsOf(seqs, Trees{Tokens: 1 << 20, Pairs: 1 << 30})
 	require.Equal(t, 3002*5/4, rows[0].tokens, "a quarter longer than the longest sequence")
 }
 
@@ -84,7 +79,7 @@ func TestPlantSavesWork(t *testing.T) {
 		pairs := rng.IntN(3000)
 		seqs := trieSequences(rng, 1+rng.IntN(60))
 		planted, single := 0, 0
-		for _, row := range rowsOf(seqs, Trees{Tokens: 2000, Pairs: pairs}, math.MaxInt, math.MaxInt) {
+		for _, row := range rowsOf(seqs, Trees{Tokens: 2000, Pairs: pairs}) {
 			planted += row.tokens * (pairs + row.tokens)
 		}
 		for _, s := range seqs {
@@ -107,7 +102,7 @@ func trieSequences(rng *rand.Rand, n int) []Sequence {
 			tokens = append(tokens, rng.Int32N(30))
 		}
 		to := 2 + rng.IntN(len(tokens)-1)
-		seqs = append(seqs, Sequence{Tokens: tokens, Answer: Span{From: 1 + rng.IntN(to-1), To: to}})
+		seqs = append(seqs, Answer(tokens, Span{From: 1 + rng.IntN(to-1), To: to}))
 	}
 	return seqs
 }
@@ -118,7 +113,7 @@ func TestPlantAnySequences(t *testing.T) {
 	var b Batch
 	for range 200 {
 		seqs := trieSequences(rng, 1+rng.IntN(50))
-		rows := rowsOf(seqs, Trees{Tokens: 300, Pairs: rng.IntN(2000)}, math.MaxInt, math.MaxInt)
+		rows := rowsOf(seqs, Trees{Tokens: 300, Pairs: rng.IntN(2000)})
 		b.fill(seqs, rows)
 		seen := map[int]bool{}
 		for r, row := range rows {

@@ -63,6 +63,20 @@ func (c AnswerChoice) combine(scores []float32) float32 {
 	return best
 }
 
+// LogLikelihood is the mean log-likelihood of an answer's tokens, in nats.
+func LogLikelihood(logProbs []float32) float32 {
+	sum := 0.0
+	for _, v := range logProbs {
+		sum += float64(v)
+	}
+	return float32(sum / float64(len(logProbs)))
+}
+
+// AnswerSpan is the answer's place in a sequence that a Builder made.
+func AnswerSpan(seq model.Sequence) model.Span {
+	return model.Span{From: seq.Asks[0].At, To: seq.Asks[len(seq.Asks)-1].At + 1}
+}
+
 // SpanRule says which tokens are the answer's.
 type SpanRule string
 

@@ -72,21 +72,22 @@ func (b *Builder) Build(ex *Example) (*Built, error) {
 			return nil, ex.Row.Errorf(ex.passageField(i), "%v", err)
 		}
 		for a, answer := range ex.Answers {
-			seq, shortened, err := b.sequence(ex, Fields{passage, ex.Query, answer, context})
+			tokens, span, shortened, err := b.sequence(ex, Fields{passage, ex.Query, answer, context})
 			if err != nil {
 				return nil, err
 			}
 			cut = cut || shortened
+			reference := referenceSpan(tokens, refLens[a])
 			// The reference's rule is about an answer at the end, and only there.
-			differs := b.Conversation == nil && b.template(ex.Task).EndsWithAnswer() && seq.Answer != b.referenceSpan(seq, refLens[a])
+			differs := b.Conversation == nil && b.template(ex.Task).EndsWithAnswer() && span != reference
 			out.SpanDiffers = out.SpanDiffers || differs
 			if b.Span == Reference {
-				seq.Answer = b.referenceSpan(seq, refLens[a])
+				span = reference
 			}
-			if err := b.check(ex, seq, answer); err != nil {
+			if err := b.check(ex, tokens, span, answer); err != nil {
 				return nil, err
 			}
-			out.Sequences = append(out.Sequences, seq)
+			out.Sequences = append(out.Sequences, model.Answer(tokens, span))
 		}
 		if cut {
 			out.Cuts++
@@ -115,24 +116,25 @@ func (b *Builder) context(ex *Example) (string, error) {
 	return context, err
 }
 
-// sequence fills the template and tokenises it. Where the whole is longer than
-// MaxLength, the passage gives way, from its end, and nothing else.
-func (b *Builder) sequence(ex *Example, f Fields) (seq model.Sequence, cut bool, err error) {
+// sequence fills the template and tokenises it, and finds the answer's tokens. Where
+// the whole is longer than MaxLength, the passage gives way, from its end, and nothing
+// else.
+func (b *Builder) sequence(ex *Example, f Fields) (tokens []int32, answer model.Span, cut bool, err error) {
 	template := b.template(ex.Task)
 	for {
 		text, enc, err := b.encode(ex.Task, f)
 		if err != nil {
-			return seq, cut, ex.Row.Errorf("", "%v", err)
+			return nil, answer, cut, ex.Row.Errorf("", "%v", err)
 		}
 		over := len(enc.IDs) - b.MaxLength
 		if over <= 0 {
-			return model.Sequence{Tokens: enc.IDs, Answer: offsetSpan(enc, text.Answer)}, cut, nil
+			return enc.IDs, offsetSpan(enc, text.Answer), cut, nil
 		}
 		if f.Passage == "" {
-			return seq, cut, ex.Row.Errorf("query", "want question and answer within %d tokens, got %d", b.MaxLength, len(enc.IDs))
+			return nil, answer, cut, ex.Row.Errorf("query", "want question and answer within %d tokens, got %d", b.MaxLength, len(enc.IDs))
 		}
 		if f.Passage, err = b.dropTokens(f.Passage, max(1, over/template.occurrences("passage"))); err != nil {
-			return seq, cut, ex.Row.Errorf("", "%v", err)
+			return nil, answer, cut, ex.Row.Errorf("", "%v", err)
 		}
 		cut = true
 	}
@@ -167,19 +169,19 @@ func (b *Builder) cutTo(passage string, n int) (string, bool, error) {
 
 // referenceSpan is the reference's span: the last n tokens. It can reach before
 // the first token it may score; check finds that.
-func (b *Builder) referenceSpan(seq model.Sequence, n int) model.Span {
-	return model.Span{From: len(seq.Tokens) - n, To: len(seq.Tokens)}
+func referenceSpan(tokens []int32, n int) model.Span {
+	return model.Span{From: len(tokens) - n, To: len(tokens)}
 }
 
 // check refuses a sequence that cannot be scored.
-func (b *Builder) check(ex *Example, seq model.Sequence, answer string) error {
-	if seq.Answer.Len() <= 0 {
+func (b *Builder) check(ex *Example, tokens []int32, span model.Span, answer string) error {
+	if span.Len() <= 0 {
 		return ex.Row.Errorf("answers", "want an answer of at least one token, got %q", answer)
 	}
-	if seq.Answer.From < 1 {
+	if span.From < 1 {
 		return ex.Row.Errorf("answers", "want text before the answer's first token, got none")
 	}
-	for _, id := range seq.Tokens {
+	for _, id := range tokens {
 		if int(id) >= b.Vocab {
 			return ex.Row.Errorf("", "want token ids below the model's vocabulary of %d, got %d: the tokenizer is not this model's", b.Vocab, id)
 		}
@@ -215,11 +217,11 @@ func (b *Builder) fromTokens(ex *Example) (*Built, error) {
 		for _, part := range [][]int32{passage, t.Context, t.Query, t.Answer} {
 			tokens = append(tokens, part...)
 		}
-		seq := model.Sequence{Tokens: tokens, Answer: model.Span{From: len(tokens) - len(t.Answer), To: len(tokens)}}
-		if seq.Answer.From < 1 {
+		span := model.Span{From: len(tokens) - len(t.Answer), To: len(tokens)}
+		if span.From < 1 {
 			return nil, ex.Row.Errorf("answer_inputs", "want tokens before the answer, got none")
 		}
-		out.Sequences = append(out.Sequences, seq)
+		out.Sequences = append(out.Sequences, model.Answer(tokens, span))
 	}
 	return out, nil
 }

@@ -93,7 +93,7 @@ func TestBuildRulesAgree(t *testing.T) {
 	built, err := b.Build(example(t, `{"query": "q", "answers": "the blue sea", "pos": ["P"]}`))
 	require.NoError(t, err)
 	require.False(t, built.SpanDiffers)
-	require.Equal(t, 3, built.Sequences[0].Answer.Len(), "the space before an answer goes with it")
+	require.Equal(t, 3, AnswerSpan(built.Sequences[0]).Len(), "the space before an answer goes with it")
 }
 
 func (tok trailing) Encode(text string, special bool) (model.Encoding, error) {
@@ -139,9 +139,9 @@ func TestBuildFromTokens(t *testing.T) {
 	built, err := b.Build(example(t, line))
 	require.NoError(t, err)
 	require.Equal(t, &Built{Sequences: []model.Sequence{
-		{Tokens: []int32{1, 2, 3, 5, 6, 7, 8, 9}, Answer: span(6, 8)},
-		{Tokens: []int32{5, 6, 7, 8, 9}, Answer: span(3, 5)},
-		{Tokens: []int32{4, 5, 6, 7, 8, 9}, Answer: span(4, 6)},
+		model.Answer([]int32{1, 2, 3, 5, 6, 7, 8, 9}, span(6, 8)),
+		model.Answer([]int32{5, 6, 7, 8, 9}, span(3, 5)),
+		model.Answer([]int32{4, 5, 6, 7, 8, 9}, span(4, 6)),
 	}}, built)
 
 	b.MaxLength = 6

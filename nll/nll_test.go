@@ -58,7 +58,8 @@ func requireBad(t testing.TB, err error, want string, about ...any) {
 func texts(seqs []model.Sequence) (out [][2]string) {
 	var tok modeltest.Bytes
 	for _, s := range seqs {
-		out = append(out, [2]string{tok.Text(s.Tokens), tok.Text(s.Tokens[s.Answer.From:s.Answer.To])})
+		span := AnswerSpan(s)
+		out = append(out, [2]string{tok.Text(s.Tokens), tok.Text(s.Tokens[span.From:span.To])})
 	}
 	return out
 }

@@ -85,9 +85,11 @@ type scoredPage struct {
 func (j *Job) scorePages(ctx context.Context, pages <-chan *page, scored chan<- scoredPage) error {
 	defer close(scored)
 	for p := range pages {
-		scores, err := j.LM.LogLikelihood(ctx, p.seqs)
-		var nonFinite *model.NonFiniteError // writeRow names its row
-		if err != nil && !errors.As(err, &nonFinite) {
+		scores := make([]float32, len(p.seqs))
+		err := j.LM.LogProbs(ctx, []model.Block{{Sequences: p.seqs}}, func(_, i int, logProbs []float32) {
+			scores[i] = LogLikelihood(logProbs)
+		})
+		if err != nil {
 			return err
 		}
 		select {

@@ -77,16 +77,17 @@ func TestAnswerSpanWithTokenizers(t *testing.T) {
 					built := build(t, b, map[string]any{"task": task, "query": "What is " + core + "?", "answers": answer, "pos": []string{"p " + core}})
 					seq := built.Sequences[0]
 					about := fmt.Sprintf("%s %s %q", name, task, answer)
-					got, err := tok.Decode(seq.Tokens[seq.Answer.From:seq.Answer.To])
+					span := nll.AnswerSpan(seq)
+					got, err := tok.Decode(seq.Tokens[span.From:span.To])
 					require.NoError(t, err, about)
 					want := answer
 					if task == "qa" {
 						want = core
 					}
-					require.Equal(t, len(seq.Tokens), seq.Answer.To, "%s: the answer ends the text", about)
+					require.Equal(t, len(seq.Tokens), span.To, "%s: the answer ends the text", about)
 					// One token may begin before the answer; no whole token may.
 					require.True(t, strings.HasSuffix(got, strings.TrimPrefix(want, " ")), "%s: got %q", about, got)
-					shorter, err := tok.Decode(seq.Tokens[seq.Answer.From+1 : seq.Answer.To])
+					shorter, err := tok.Decode(seq.Tokens[span.From+1 : span.To])
 					require.NoError(t, err, about)
 					require.Less(t, len(strings.ReplaceAll(shorter, "\ufffd", "")), len(want), about)
 				}
@@ -127,7 +128,8 @@ func TestMaxLengthWithTokenizers(t *testing.T) {
 	for name, tok := range tokenizers(t) {
 		b := &nll.Builder{Tokenizer: tok, KeyMaxLength: 512, MaxLength: 4096, Vocab: tok.Size, Span: nll.Offsets}
 		whole := build(t, b, fields).Sequences[0]
-		answer := whole.Tokens[whole.Answer.From:whole.Answer.To]
+		span := nll.AnswerSpan(whole)
+		answer := whole.Tokens[span.From:span.To]
 		refused := 0
 		for limit := len(whole.Tokens); limit > 0; limit-- {
 			b.MaxLength = limit
@@ -141,7 +143,8 @@ func TestMaxLengthWithTokenizers(t *testing.T) {
 			seq := built.Sequences[0]
 			require.LessOrEqual(t, len(seq.Tokens), limit, name)
 			require.GreaterOrEqual(t, len(seq.Tokens), limit-6, "%s: no more is cut than must be", name)
-			require.Equal(t, answer, seq.Tokens[seq.Answer.From:seq.Answer.To], name)
+			span := nll.AnswerSpan(seq)
+			require.Equal(t, answer, seq.Tokens[span.From:span.To], name)
 			require.Equal(t, limit < len(whole.Tokens), built.Cuts == 1)
 		}
 		require.Greater(t, refused, 20)
@@ -170,8 +173,8 @@ func TestAnswerSpanAmongUnknownCharacters(t *testing.T) {
 			{"the 日本", "語", 3}, {"日本🐝", "🌻", 4}, {"日", "本語🐝", 10}, {"🐝", "日", 3}, {"日🐝日", "🐝日🐝", 11}, {"\u200b日", "日\u200b日", 9},
 		} {
 			seq := build(t, b, map[string]any{"task": "lrlm", "query": c.query, "answers": c.answer, "pos": []string{"the sea 日"}}).Sequences[0]
-			require.Equal(t, c.tokens, seq.Answer.Len(), "%s %+v: %v", name, c, seq)
-			require.Equal(t, len(seq.Tokens), seq.Answer.To)
+			require.Equal(t, c.tokens, len(seq.Asks), "%s %+v: %v", name, c, seq)
+			require.Equal(t, len(seq.Tokens), nll.AnswerSpan(seq).To)
 		}
 	}
 	// A normalizer makes twelve bytes of the three of ㍿ and four of the two of ½, whose
@@ -181,7 +184,7 @@ func TestAnswerSpanAmongUnknownCharacters(t *testing.T) {
 		b := &nll.Builder{Tokenizer: tok, KeyMaxLength: 512, MaxLength: 4096, Vocab: tok.Size, Span: nll.Offsets}
 		for answer, want := range map[string]int{"㍿": 12, "㍿日": 15, "日㍿": 15, "½": 5, "日½": 8} {
 			seq := build(t, b, map[string]any{"task": "lrlm", "query": "㍿日", "answers": answer, "pos": []string{"p"}}).Sequences[0]
-			require.Equal(t, want, seq.Answer.Len(), "%s %q", name, answer)
+			require.Equal(t, want, len(seq.Asks), "%s %q", name, answer)
 		}
 	}
 }
@@ -192,13 +195,14 @@ func TestAnswerSpanOfUnigramByteFallback(t *testing.T) {
 	b := &nll.Builder{Tokenizer: tok, KeyMaxLength: 512, MaxLength: 4096, Vocab: tok.Size, Span: nll.Offsets}
 	seq := build(t, b, map[string]any{"task": "icl", "query": "what insect", "answers": "🐝 bee", "pos": []string{"honey"}}).Sequences[0]
 	text := ""
-	for _, id := range seq.Tokens[seq.Answer.From:][:4] {
+	span := nll.AnswerSpan(seq)
+	for _, id := range seq.Tokens[span.From:][:4] {
 		token, err := tok.Decode([]int32{id})
 		require.NoError(t, err)
 		text += token
 	}
 	require.Equal(t, "<0xF0><0x9F><0x90><0x9D>", text)
-	newline, err := tok.Decode(seq.Tokens[seq.Answer.From-1 : seq.Answer.From])
+	newline, err := tok.Decode(seq.Tokens[span.From-1 : span.From])
 	require.NoError(t, err)
 	require.Equal(t, "<0x0A>", newline, "the newline before it is the context's")
 }

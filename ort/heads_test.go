@@ -12,6 +12,7 @@ import (
 
 	"github.com/ortscore/ortscore/model"
 	"github.com/ortscore/ortscore/model/graph"
+	"github.com/ortscore/ortscore/model/modeltest"
 )
 
 // The graphs of testdata/heads (scripts/heads.py) are an embedding and a head.
@@ -171,8 +172,8 @@ func TestHeadsThatAreNot(t *testing.T) {
 		require.Contains(t, note, want, name)
 		require.NotContains(t, openHead(t, name, FullGraph).Info().Notes, note, "not where it is what was asked")
 
-		scores, err := (&model.LM{Scorers: []model.Scorer{lm.Scorer()}, Limits: model.Limits{Tokens: 64}}).
-			LogLikelihood(context.Background(), someSequences(5, headVocab))
+		scores, err := modeltest.LogLikelihoods(context.Background(),
+			&model.LM{Scorers: []model.Scorer{lm.Scorer()}, Limits: model.Limits{Tokens: 64}}, someSequences(5, headVocab))
 		require.NoError(t, err, name)
 		require.Len(t, scores, 5)
 	}

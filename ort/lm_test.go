@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ortscore/ortscore/model"
+	"github.com/ortscore/ortscore/model/modeltest"
 )
 
 // fixtures are the tiny graphs that can score, one of each convention.
@@ -28,14 +29,14 @@ func someSequences(n, vocab int) []model.Sequence {
 			tokens[t] = r.Int32N(int32(vocab))
 		}
 		from := 1 + r.IntN(len(tokens)-1)
-		seqs[i] = model.Sequence{Tokens: tokens, Answer: model.Span{From: from, To: len(tokens)}}
+		seqs[i] = model.Answer(tokens, model.Span{From: from, To: len(tokens)})
 	}
 	return seqs
 }
 
 func score(t testing.TB, lm *LM, limits model.Limits, seqs []model.Sequence) []float32 {
 	t.Helper()
-	scores, err := (&model.LM{Scorers: []model.Scorer{lm.Scorer()}, Limits: limits}).LogLikelihood(context.Background(), seqs)
+	scores, err := modeltest.LogLikelihoods(context.Background(), &model.LM{Scorers: []model.Scorer{lm.Scorer()}, Limits: limits}, seqs)
 	require.NoError(t, err)
 	return scores
 }

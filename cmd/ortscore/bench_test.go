@@ -67,7 +67,7 @@ func BenchmarkScoringGraph(b *testing.B) {
 			score := func(t *teacher) (scores []float32, seconds float64) {
 				lm := &model.LM{Scorers: t.scorers(), Limits: model.Limits{Tokens: 1024}}
 				start := time.Now()
-				scores, err := lm.LogLikelihood(context.Background(), seqs)
+				scores, err := modeltest.LogLikelihoods(context.Background(), lm, seqs)
 				require.NoError(b, err)
 				return scores, time.Since(start).Seconds()
 			}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/ortscore/ortscore/model"
+	"github.com/ortscore/ortscore/nll"
 	"github.com/ortscore/ortscore/ort"
 )
 
@@ -132,13 +134,20 @@ func (t *teacher) forward(ctx context.Context, ui *ui) error {
 	}
 	lm := &model.LM{Scorers: t.scorers(), Limits: model.Limits{Tokens: len(enc.IDs)}}
 	start := time.Now()
-	scores, err := lm.LogLikelihood(ctx, []model.Sequence{{Tokens: enc.IDs, Answer: model.Span{From: 1, To: len(enc.IDs)}}})
+	seq := model.Answer(enc.IDs, model.Span{From: 1, To: len(enc.IDs)})
+	var score float32
+	err = lm.LogProbs(ctx, []model.Block{{Sequences: []model.Sequence{seq}}}, func(_, _ int, logProbs []float32) {
+		score = nll.LogLikelihood(logProbs)
+	})
+	if err == nil && (math.IsNaN(float64(score)) || math.IsInf(float64(score), 0)) {
+		err = &model.NonFiniteError{Value: float64(score)}
+	}
 	if err != nil {
 		return err
 	}
 	ui.section("a forward")
 	ui.fact("text", "%q, %d tokens", text, len(enc.IDs))
-	ui.fact("mean log-likelihood", "%.4f nats a token, in %s", scores[0], time.Since(start).Round(time.Millisecond))
+	ui.fact("mean log-likelihood", "%.4f nats a token, in %s", score, time.Since(start).Round(time.Millisecond))
 	t.describeTrial(ui)
 	return nil
 }

@@ -126,7 +126,8 @@ func (s *scoring) sample(in *dataset.Reader, p *preview) error {
 // what the template meant.
 func (s *scoring) show(ex *nll.Example, built *nll.Built) (*shown, error) {
 	seq := built.Sequences[0]
-	out := &shown{task: ex.Task, row: ex.Row.Line, tokens: len(seq.Tokens), answerTokens: seq.Answer.Len(),
+	answer := nll.AnswerSpan(seq)
+	out := &shown{task: ex.Task, row: ex.Row.Line, tokens: len(seq.Tokens), answerTokens: answer.Len(),
 		passages: len(built.Sequences), cut: built.Cuts, shortest: len(seq.Tokens)}
 	for _, q := range built.Sequences {
 		out.shortest = min(out.shortest, len(q.Tokens))
@@ -136,7 +137,7 @@ func (s *scoring) show(ex *nll.Example, built *nll.Built) (*shown, error) {
 	for _, part := range []struct {
 		text     *string
 		from, to int
-	}{{&out.before, 0, seq.Answer.From}, {&out.answer, seq.Answer.From, seq.Answer.To}, {&out.after, seq.Answer.To, len(seq.Tokens)}} {
+	}{{&out.before, 0, answer.From}, {&out.answer, answer.From, answer.To}, {&out.after, answer.To, len(seq.Tokens)}} {
 		if *part.text, err = s.teacher.tokenizer.Decode(seq.Tokens[part.from:part.to]); err != nil {
 			return nil, err
 		}

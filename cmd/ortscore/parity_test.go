@@ -102,7 +102,7 @@ func compareIDs(t *testing.T, d dump, input, model string) {
 		require.Len(t, built.Sequences, len(row.Sequences))
 		for i, s := range built.Sequences {
 			require.Equal(t, row.Sequences[i].IDs, s.Tokens)
-			require.Equal(t, row.Sequences[i].NumAnswer, s.Answer.Len())
+			require.Equal(t, row.Sequences[i].NumAnswer, len(s.Asks))
 		}
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ortscore/ortscore/model"
+	"github.com/ortscore/ortscore/model/modeltest"
 	"github.com/ortscore/ortscore/ort"
 )
 
@@ -40,7 +41,7 @@ func BenchmarkSharedBeginnings(b *testing.B) {
 				lm := &model.LM{Scorers: []model.Scorer{s}, Limits: model.Limits{Tokens: 1024},
 					OnBatch: func(s model.BatchStats) { tokens += float64(s.Tokens) }}
 				start := time.Now()
-				scores, err := lm.LogLikelihood(context.Background(), seqs)
+				scores, err := modeltest.LogLikelihoods(context.Background(), lm, seqs)
 				require.NoError(b, err)
 				return scores, tokens, time.Since(start).Seconds()
 			}
@@ -75,7 +76,7 @@ func inFamilies(vocab, n, common, own, each int) (seqs []model.Sequence) {
 		root := words(common)
 		for range each {
 			tokens := slices.Concat(root, words(own))
-			seqs = append(seqs, model.Sequence{Tokens: tokens, Answer: model.Span{From: len(tokens) - min(own, 10), To: len(tokens)}})
+			seqs = append(seqs, model.Answer(tokens, model.Span{From: len(tokens) - min(own, 10), To: len(tokens)}))
 		}
 	}
 	return seqs

@@ -106,22 +106,29 @@ func (lm *LM) put(l *model.Logits, x float32) {
 	}
 }
 
-// LogLikelihood is what LogLikelihood of model.LM should give for a sequence,
-// by the textbook formula in float64.
-func (lm *LM) LogLikelihood(seq model.Sequence) float64 {
-	var sum float64
-	state := seed
-	for t, id := range seq.Tokens {
-		if t >= seq.Answer.From && t < seq.Answer.To {
-			var total float64
-			for v := range lm.Vocab {
-				total += math.Exp(float64(logit(state, v)))
-			}
-			sum += float64(logit(state, int(id))) - math.Log(total)
+// LogProbs is what LogProbs of model.LM should give for a sequence, by the textbook
+// formula in float64.
+func (lm *LM) LogProbs(seq model.Sequence) (out []float64) {
+	for _, ask := range seq.Asks {
+		state := seed
+		for _, id := range seq.Tokens[:ask.At] {
+			state = mix(state, uint64(id))
 		}
-		state = mix(state, uint64(id))
+		var total float64
+		for v := range lm.Vocab {
+			total += math.Exp(float64(logit(state, v)))
+		}
+		out = append(out, float64(logit(state, int(ask.Token)))-math.Log(total))
 	}
-	return sum / float64(seq.Answer.Len())
+	return out
+}
+
+// LogLikelihood is their mean.
+func (lm *LM) LogLikelihood(seq model.Sequence) (mean float64) {
+	for _, v := range lm.LogProbs(seq) {
+		mean += v / float64(len(seq.Asks))
+	}
+	return mean
 }
 
 const seed uint64 = 0x9e3779b97f4a7c15
