@@ -89,13 +89,26 @@ func (w *rewriter) left(logs string, columns int64) string {
 	for _, width := range []int64{columns, w.conv.Logits.Dims[2] / columns} {
 		shape, table, ones, sums := w.fresh("shape"), w.fresh("table"), w.fresh("ones"), w.fresh("sums")
 		w.add(5, appendIntegers(shape, -1, width))
-		w.add(5, appendOnes(ones, width))
+		w.add(5, appendEqual(ones, width, 1))
 		w.add(1, appendNode("Reshape", []string{now, shape}, table))
 		w.add(1, appendNode("MatMul", []string{table, ones}, sums))
 		now = sums
 	}
-	left := w.fresh("left")
-	w.add(1, appendNode("Log", []string{now}, left))
+	return w.logNearOne(now)
+}
+
+// logNearOne computes ln of numbers s that are 1 but for rounding, as x*(1 - x/2) of
+// x = s - 1: what that leaves out is below fp32. The last bits of a Log would depend on
+// a number's place among the n: a CPU takes several at a time, and the rest otherwise.
+func (w *rewriter) logNearOne(s string) string {
+	one, half := w.fresh("one"), w.fresh("half")
+	w.add(5, appendEqual(one, 1, 1))
+	w.add(5, appendEqual(half, 1, 0.5))
+	x, halved, slope, left := w.fresh("over"), w.fresh("halved"), w.fresh("slope"), w.fresh("left")
+	w.add(1, appendNode("Sub", []string{s, one}, x))
+	w.add(1, appendNode("Mul", []string{x, half}, halved))
+	w.add(1, appendNode("Sub", []string{one, halved}, slope))
+	w.add(1, appendNode("Mul", []string{x, slope}, left))
 	return left
 }
 

@@ -110,7 +110,7 @@ func TestRewriteFixtures(t *testing.T) {
 		require.Equal(t, []Tensor{{"ortscore/logprobs", Float32, []int64{-1, -1}, []string{"ortscore/n", ""}}}, m.Outputs, name)
 		require.Equal(t, &Rewritten{Positions: positions, Targets: targets, Output: "ortscore/logprobs", Uncached: c.fed != nil, Trees: r.Trees, Lengths: r.Lengths, Data: r.Data}, r)
 		require.Equal(t, whole.External, m.External, name)
-		require.Equal(t, whole.Params+4+32+16, m.Params, name) // two shapes, and ones for tables of 16 rows
+		require.Equal(t, whole.Params+4+32+16+2, m.Params, name) // two shapes, ones for tables of 16 rows, and two numbers
 		for _, n := range bodyOf(t, r.Data).nodes {
 			if n.op == "com.microsoft.GroupQueryAttention" {
 				require.Equal(t, []string{"", ""}, n.inputs[3:5])
@@ -286,7 +286,7 @@ func TestRewriteRenamesFilesOfWeights(t *testing.T) {
 	after, err := Parse(r.Data)
 	require.NoError(t, err)
 	require.Equal(t, []External{{"blobs/1b5f", before.External[0].Size}}, after.External)
-	require.Equal(t, before.Params+4+32+16, after.Params)
+	require.Equal(t, before.Params+4+32+16+2, after.Params)
 
 	elsewhere := headModel(18, idsInput, embed, headWeight, matmulNode, logits(),
 		node("Constant", bytesField(5, tensor("c", Float32, []int64{4}, "location", "c.data"))))

@@ -116,11 +116,11 @@ func appendIntegers(name string, values ...int64) []byte {
 	return appendTensor(name, Int64, raw, int64(len(values)))
 }
 
-// appendOnes makes a TensorProto [n, 1] of ones, fp32.
-func appendOnes(name string, n int64) []byte {
+// appendEqual makes a TensorProto [n, 1] of one number, fp32.
+func appendEqual(name string, n int64, v float32) []byte {
 	var raw []byte
 	for range n {
-		raw = binary.LittleEndian.AppendUint32(raw, math.Float32bits(1))
+		raw = binary.LittleEndian.AppendUint32(raw, math.Float32bits(v))
 	}
 	return appendTensor(name, Float32, raw, n, 1)
 }
