@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	onnx "github.com/yalue/onnxruntime_go"
 
@@ -252,11 +253,36 @@ func (lm *LM) Vocab() int { return lm.info.Vocab }
 
 // LogProbs implements model.Scorer, for a graph that was rewritten.
 func (lm *LM) LogProbs(ctx context.Context, b *model.Batch, at []model.Position, out []float32) error {
+	if len(at) == 1 { // one row of a multiply alone
+		both := make([]float32, 2)
+		err := lm.LogProbs(ctx, b, []model.Position{at[0], at[0]}, both)
+		out[0] = both[0]
+		return err
+	}
+	if lm.info.Wider && lm.mixing.Any() {
+		b = withoutLeftOver(b, at)
+	}
 	targets := make([]int64, len(at))
 	for i, p := range at {
 		targets[i] = int64(p.Target)
 	}
 	return lm.logProbs(ctx, b, at, targets, out)
+}
+
+// withoutLeftOver is a batch of an even width where its last column is asked about.
+// ONNX Runtime has other kernels for a single row of a multiply (MatMulNBits, and
+// GroupQueryAttention, which takes queries in blocks of an even number), so that the
+// last bits of what is left over by itself would be others than in company.
+func withoutLeftOver(b *model.Batch, at []model.Position) *model.Batch {
+	last := func(p model.Position) bool { return p.At == b.Width-1 }
+	if b.Width%2 == 0 || len(b.Parents) > 0 || !slices.ContainsFunc(at, last) {
+		return b
+	}
+	wider := &model.Batch{Rows: b.Rows, Width: b.Width + 1, Lens: b.Lens}
+	for row := range slices.Chunk(b.TokenIDs, b.Width) {
+		wider.TokenIDs = append(append(wider.TokenIDs, row...), model.PadID)
+	}
+	return wider
 }
 
 // logProbs sets out to the log-probabilities of as many targets at each place, one
