@@ -33,7 +33,8 @@ type Generator struct {
 	// smaller Limits of what follows on that decoder, and of calls after this one.
 	OnShrink func(Limits)
 
-	mu sync.Mutex // of Limits and CacheTokens, and of what is told
+	mu      sync.Mutex // of Limits and CacheTokens, and of what is told
+	handing sync.Mutex // of texts that are handed on, which may take its time
 }
 
 // Prompt is a text to go on from.
@@ -80,34 +81,34 @@ type StepStats struct {
 	Duration time.Duration // of the model's run
 }
 
-// Generate writes on from the prompts and returns the texts in their order. A
-// text depends on its own prompt, not on the rows beside it.
+// Generate writes on from the prompts and hands each text to done as soon as it has
+// ended, with its prompt's place, by one goroutine at a time; an error of done ends
+// it. A text depends on its own prompt, not on the rows beside it.
 //
 // Where memory runs out and the Decoder is a Reopener, it goes on with half the
 // rows: texts under way begin anew. A single row that ran out of memory is tried once
 // more; the second time is an error.
-func (g *Generator) Generate(ctx context.Context, prompts []Prompt) ([]Generated, error) {
+func (g *Generator) Generate(ctx context.Context, prompts []Prompt, done func(i int, text Generated) error) error {
 	for i, p := range prompts {
 		if len(p.Tokens) == 0 || p.MaxNew < 1 {
-			return nil, fmt.Errorf("prompt %d: want a token or more and room for one, got %d and %d", i, len(p.Tokens), p.MaxNew)
+			return fmt.Errorf("prompt %d: want a token or more and room for one, got %d and %d", i, len(p.Tokens), p.MaxNew)
 		}
 	}
-	out := make([]Generated, len(prompts))
 	// Like lengths stand together, and the longest go first: what is too big for
 	// the memory shows at once.
 	for _, class := range g.classes(prompts, longestFirst(prompts)) {
-		if err := g.generate(ctx, prompts, class, out); err != nil {
-			return nil, err
+		if err := g.generate(ctx, prompts, class, done); err != nil {
+			return err
 		}
 	}
-	return out, nil
+	return nil
 }
 
 // generate writes the texts of one class, over all decoders.
-func (g *Generator) generate(ctx context.Context, prompts []Prompt, class class, out []Generated) error {
+func (g *Generator) generate(ctx context.Context, prompts []Prompt, class class, done func(int, Generated) error) error {
 	runs := make([]*generation, len(g.Decoders))
 	for k, d := range g.Decoders {
-		runs[k] = &generation{Generator: g, decoder: d, traits: d.Traits(), limits: g.Limits, cacheTokens: g.CacheTokens, out: out}
+		runs[k] = &generation{Generator: g, decoder: d, traits: d.Traits(), limits: g.Limits, cacheTokens: g.CacheTokens, done: done}
 		if class.crosses { // each in a cache of its own: the one before may have passed the break
 			runs[k].traits.MaxRows, runs[k].traits.Refill = 1, false
 		}
@@ -176,7 +177,7 @@ type generation struct {
 	capacity    int       // tokens that a row of the cache has room for
 	lastTry     bool      // a single row ran out of memory before
 	live        int
-	out         []Generated
+	done        func(i int, text Generated) error
 }
 
 // all takes turns until every text has ended.
@@ -300,8 +301,7 @@ func (g *generation) prefill(ctx context.Context, first int, group []*writer) er
 		return err
 	}
 	stats.Duration = time.Since(start)
-	g.advance(next, first, &stats)
-	return nil
+	return g.advance(next, first, &stats)
 }
 
 // step has every live row read what it has written since the last.
@@ -329,8 +329,7 @@ func (g *generation) step(ctx context.Context) error {
 		return err
 	}
 	stats.Duration = time.Since(start)
-	g.advance(next, 0, &stats)
-	return nil
+	return g.advance(next, 0, &stats)
 }
 
 // chunk is the most tokens that each of the first rows may read in a step.
@@ -349,8 +348,8 @@ func (g *generation) chunk(rows int) int {
 	return most
 }
 
-// advance lets the rows from first on write on, and clears those that have ended.
-func (g *generation) advance(next []Candidates, first int, stats *StepStats) {
+// advance lets the rows from first on write on, and hands on those that have ended.
+func (g *generation) advance(next []Candidates, first int, stats *StepStats) error {
 	eachRow(len(next), 0, func(i int, _ []float32) {
 		if w := g.rows[first+i]; w != nil && len(w.unread) == 0 {
 			w.write(&next[i])
@@ -358,7 +357,9 @@ func (g *generation) advance(next []Candidates, first int, stats *StepStats) {
 	})
 	for r := first; r < first+len(next); r++ {
 		if w := g.rows[r]; w != nil && w.ended() {
-			g.out[w.index] = w.out
+			if err := g.hand(w.index, w.out); err != nil {
+				return err
+			}
 			*w = writer{} // a page of them would hold much
 			g.rows[r] = nil
 			g.live--
@@ -370,4 +371,12 @@ func (g *generation) advance(next []Candidates, first int, stats *StepStats) {
 	if g.OnStep != nil {
 		g.OnStep(*stats)
 	}
+	return nil
+}
+
+// hand hands on a text that has ended.
+func (g *generation) hand(i int, text Generated) error {
+	g.handing.Lock()
+	defer g.handing.Unlock()
+	return g.done(i, text)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -42,7 +43,7 @@ func texts(n int, guide func(i int) model.Guide) []model.Prompt {
 
 func generate(t *testing.T, g *model.Generator, prompts []model.Prompt) []model.Generated {
 	t.Helper()
-	out, err := g.Generate(context.Background(), prompts)
+	out, err := modeltest.Generate(context.Background(), g, prompts)
 	require.NoError(t, err)
 	require.Len(t, out, len(prompts))
 	return out
@@ -302,11 +303,11 @@ func TestGenerateNonFinite(t *testing.T) {
 func TestGenerateRefuses(t *testing.T) {
 	g := &model.Generator{Decoders: []model.Decoder{decoderOf(model.Traits{})}}
 	for _, p := range []model.Prompt{{MaxNew: 1}, {Tokens: []int32{1}}} {
-		_, err := g.Generate(context.Background(), []model.Prompt{{Tokens: []int32{1}, MaxNew: 1}, p})
+		_, err := modeltest.Generate(context.Background(), g, []model.Prompt{{Tokens: []int32{1}, MaxNew: 1}, p})
 		require.ErrorContains(t, err, "prompt 1: want a token or more and room for one, got ")
 	}
 	p := model.Prompt{Tokens: []int32{1}, MaxNew: 5, Guide: beyond{}}
-	_, err := g.Generate(context.Background(), []model.Prompt{p})
+	_, err := modeltest.Generate(context.Background(), g, []model.Prompt{p})
 	require.EqualError(t, err, fmt.Sprintf("want tokens below the model's vocabulary of %d, got %d", vocab, vocab))
 }
 
@@ -319,7 +320,7 @@ func (beyond) Reset()           {}
 func TestGenerateStopsAtAnError(t *testing.T) {
 	broken := errors.New("broken")
 	lm := &modeltest.LM{Vocab: vocab, Before: func(*model.Batch) error { return broken }}
-	_, err := (&model.Generator{Decoders: []model.Decoder{&model.Recompute{Forwarder: lm}}}).Generate(context.Background(), texts(2, nil))
+	_, err := modeltest.Generate(context.Background(), &model.Generator{Decoders: []model.Decoder{&model.Recompute{Forwarder: lm}}}, texts(2, nil))
 	require.ErrorIs(t, err, broken)
 }
 
@@ -341,6 +342,45 @@ func TestGenerateOnSeveralDecoders(t *testing.T) {
 
 	broken := errors.New("broken")
 	decoders[1].(*modeltest.Decoder).Forwarder.(*modeltest.LM).Before = func(*model.Batch) error { return broken }
-	_, err := g.Generate(t.Context(), prompts)
+	_, err := modeltest.Generate(t.Context(), g, prompts)
 	require.ErrorIs(t, err, broken)
+}
+
+// Each text is handed on as soon as it has ended, by one goroutine at a time, and an
+// error of who takes it ends the rest.
+func TestTextsAreHandedOnAsTheyEnd(t *testing.T) {
+	prompts := texts(30, nil)
+	want := generate(t, &model.Generator{Decoders: []model.Decoder{decoderOf(model.Traits{})}, Limits: model.Limits{Rows: 1}}, prompts)
+	for name, has := range traits {
+		handed := map[int]int64{} // unguarded
+		var steps atomic.Int64
+		g := &model.Generator{Decoders: []model.Decoder{decoderOf(has), decoderOf(has)}, Limits: model.Limits{Rows: 4, Tokens: 20},
+			OnStep: func(model.StepStats) { steps.Add(1) }}
+		require.NoError(t, g.Generate(t.Context(), prompts, func(i int, text model.Generated) error {
+			require.NotContains(t, handed, i)
+			handed[i] = steps.Load()
+			requireGenerated(t, want[i], text, name)
+			return nil
+		}))
+		require.Len(t, handed, len(prompts))
+		early := 0
+		for _, at := range handed {
+			if at < steps.Load()/2 {
+				early++
+			}
+		}
+		require.Greater(t, early, len(prompts)/4, name)
+	}
+
+	full := errors.New("no space left on device")
+	taken := 0
+	g := &model.Generator{Decoders: []model.Decoder{decoderOf(model.Traits{ChunkRows: 1, Refill: true})}, Limits: model.Limits{Rows: 2, Tokens: 20}}
+	err := g.Generate(t.Context(), prompts, func(int, model.Generated) error {
+		if taken++; taken == 5 {
+			return full
+		}
+		return nil
+	})
+	require.ErrorIs(t, err, full)
+	require.Equal(t, 5, taken)
 }

@@ -48,16 +48,16 @@ func TestGenerateOutOfMemory(t *testing.T) {
 func TestGenerateOutOfMemoryForGood(t *testing.T) {
 	prompts := texts(6, nil)
 	small := &modeltest.Small{Decoder: decoderOf(model.Traits{}), Forward: 1}
-	_, err := (&model.Generator{Decoders: []model.Decoder{small}, Limits: model.Limits{Tokens: 100}}).Generate(context.Background(), prompts)
+	_, err := modeltest.Generate(context.Background(), &model.Generator{Decoders: []model.Decoder{small}, Limits: model.Limits{Tokens: 100}}, prompts)
 	require.ErrorIs(t, err, model.ErrOutOfMemory)
 	require.Equal(t, 3, small.Reopened, "six rows, three, one, and one again")
 
 	lm := &modeltest.LM{Vocab: vocab, Before: func(*model.Batch) error { return model.ErrOutOfMemory }}
-	_, err = (&model.Generator{Decoders: []model.Decoder{&model.Recompute{Forwarder: lm}}}).Generate(context.Background(), prompts)
+	_, err = modeltest.Generate(context.Background(), &model.Generator{Decoders: []model.Decoder{&model.Recompute{Forwarder: lm}}}, prompts)
 	require.ErrorIs(t, err, model.ErrOutOfMemory)
 
 	broken := errors.New("broken")
-	_, err = (&model.Generator{Decoders: []model.Decoder{failing{small, broken}}}).Generate(context.Background(), prompts)
+	_, err = modeltest.Generate(context.Background(), &model.Generator{Decoders: []model.Decoder{failing{small, broken}}}, prompts)
 	require.ErrorIs(t, err, broken)
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ortscore/ortscore/model"
+	"github.com/ortscore/ortscore/model/modeltest"
 )
 
 // demoModel opens the demo's model, or its explicit twin.
@@ -34,7 +35,7 @@ func generate(b *testing.B, d model.Decoder, rows int, prompts []model.Prompt) {
 	g := &model.Generator{Decoders: []model.Decoder{d}, Limits: model.Limits{Rows: rows, Tokens: 1024}}
 	written := 0
 	for b.Loop() {
-		out, err := g.Generate(context.Background(), prompts)
+		out, err := modeltest.Generate(context.Background(), g, prompts)
 		require.NoError(b, err)
 		for _, o := range out {
 			written += len(o.Tokens)

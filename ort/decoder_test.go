@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ortscore/ortscore/model"
+	"github.com/ortscore/ortscore/model/modeltest"
 )
 
 func openDecoder(t testing.TB, name string) Decoder {
@@ -42,7 +43,7 @@ func prompts(n int) []model.Prompt {
 func written(t *testing.T, d model.Decoder, limits model.Limits, sampling model.Sampling, in []model.Prompt) [][]int32 {
 	t.Helper()
 	g := &model.Generator{Decoders: []model.Decoder{d}, Limits: limits, Sampling: sampling}
-	out, err := g.Generate(context.Background(), in)
+	out, err := modeltest.Generate(context.Background(), g, in)
 	require.NoError(t, err)
 	var tokens [][]int32
 	for _, o := range out {
@@ -171,13 +172,13 @@ func TestDecodingStops(t *testing.T) {
 				cancel()
 			}
 		}}
-		_, err := g.Generate(ctx, prompts(4))
+		_, err := modeltest.Generate(ctx, g, prompts(4))
 		require.ErrorIs(t, err, context.Canceled, name)
 		require.Len(t, written(t, d, model.Limits{Rows: 2}, model.Sampling{}, prompts(4)), 4, "and goes on after that")
 	}
 }
 
 func TestDecodingTokensBeyondTheVocabulary(t *testing.T) {
-	_, err := (&model.Generator{Decoders: []model.Decoder{openDecoder(t, "tiny-gqa")}}).Generate(context.Background(), []model.Prompt{{Tokens: []int32{1 << 20}, MaxNew: 1}})
+	_, err := modeltest.Generate(context.Background(), &model.Generator{Decoders: []model.Decoder{openDecoder(t, "tiny-gqa")}}, []model.Prompt{{Tokens: []int32{1 << 20}, MaxNew: 1}})
 	require.Error(t, err)
 }

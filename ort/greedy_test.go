@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ortscore/ortscore/model"
+	"github.com/ortscore/ortscore/model/modeltest"
 )
 
 // greedyPrompt is one of a dump that scripts/golden_greedy.py writes: a prompt,
@@ -58,7 +59,7 @@ func compareGreedy(t *testing.T, d model.Decoder, limits model.Limits, group []g
 	for _, p := range group {
 		in = append(in, model.Prompt{Tokens: p.IDs, MaxNew: len(p.New)})
 	}
-	out, err := g.Generate(t.Context(), in)
+	out, err := modeltest.Generate(t.Context(), g, in)
 	require.NoError(t, err)
 	for i, p := range group {
 		require.NoError(t, out[i].Err)

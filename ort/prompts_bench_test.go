@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ortscore/ortscore/model"
+	"github.com/ortscore/ortscore/model/modeltest"
 )
 
 // promptsEnv names the JSON file of promptsJob.
@@ -65,7 +66,7 @@ func (j *promptsJob) generate(b *testing.B, d model.Decoder, n, tokens int) [][]
 	}
 	// The prompt tokens that are read at once are rank's default.
 	g := &model.Generator{Decoders: []model.Decoder{d}, Limits: model.Limits{Rows: j.Rows, Tokens: 1024}}
-	out, err := g.Generate(context.Background(), prompts)
+	out, err := modeltest.Generate(context.Background(), g, prompts)
 	require.NoError(b, err)
 	texts := make([][]int32, n)
 	for i, o := range out {

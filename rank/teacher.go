@@ -86,15 +86,13 @@ func (l *Local) rank(ctx context.Context, lists []List) ([]Reading, error) {
 			prompts[i].Done = l.stopped
 		}
 	}
-	out, err := l.Generator.Generate(ctx, prompts)
+	readings := make([]Reading, len(lists))
+	err := l.Generator.Generate(ctx, prompts, func(i int, text model.Generated) (err error) {
+		readings[i], err = l.read(lists[i], text)
+		return err
+	})
 	if err != nil {
 		return nil, err
-	}
-	readings := make([]Reading, len(lists))
-	for i, g := range out {
-		if readings[i], err = l.read(lists[i], g); err != nil {
-			return nil, err
-		}
 	}
 	return readings, nil
 }

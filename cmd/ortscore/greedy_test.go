@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ortscore/ortscore/model"
+	"github.com/ortscore/ortscore/model/modeltest"
 	"github.com/ortscore/ortscore/ort"
 )
 
@@ -36,7 +37,7 @@ func TestReferenceGreedy(t *testing.T) {
 			// decoded together all the same.
 			for _, limits := range []model.Limits{{Tokens: 512}, {Rows: 1}} {
 				g := &model.Generator{Decoders: []model.Decoder{d}, Limits: limits}
-				out, err := g.Generate(t.Context(), prompts)
+				out, err := modeltest.Generate(t.Context(), g, prompts)
 				require.NoError(t, err)
 				for i := range out {
 					require.NoError(t, out[i].Err)
