@@ -84,14 +84,22 @@ func (c *inPlace) reset(rows, _, capacity int) (err error) {
 	return err
 }
 
-func (c *inPlace) length(row int) int       { return len(c.held[row]) }
-func (c *inPlace) drop(row int)             { c.held[row] = nil }
-func (c *inPlace) width(_, longest int) int { return longest }
-func (c *inPlace) pads(_, _ int) int        { return 0 }
+func (c *inPlace) length(row int) int { return len(c.held[row]) }
+func (c *inPlace) drop(row int)       { c.held[row] = nil }
+func (c *inPlace) pads(_, _ int) int  { return 0 }
+
+// width is even where there are several tokens a row: see withoutLeftOver.
+func (c *inPlace) width(first, longest int) int {
+	if even := longest + longest%2; longest > 1 && len(c.held[first])+even <= c.capacity {
+		return even
+	}
+	return longest
+}
 
 // begin copies the beginning from the row that has the longest in common with the
 // prompt: keys and values depend on no token but those before. A GPU's memory is
-// not copied, and its prompts are read whole.
+// not copied, and its prompts are read whole. Two tokens at least are left, since one
+// by itself would get other last bits than in the whole prompt.
 func (c *inPlace) begin(row int, prompt []int32) int {
 	if c.memory.cuda != nil {
 		c.drop(row)
@@ -99,7 +107,7 @@ func (c *inPlace) begin(row int, prompt []int32) int {
 	}
 	from, n := row, 0
 	for r, tokens := range c.held {
-		if k := model.Common(tokens, prompt[:len(prompt)-1]); k > n {
+		if k := model.Common(tokens, prompt[:max(0, len(prompt)-2)]); k > n {
 			from, n = r, k
 		}
 	}

@@ -132,8 +132,9 @@ func (d *cached) begin() error {
 	d.newCache()
 	d.traits = model.Traits{Breaks: d.info.Graph.Batchwide.Breaks}
 	if d.info.Cache == CacheInPlace {
-		// With a past, the operator takes several tokens of one row alone.
-		d.traits.ChunkRows, d.traits.Refill = 1, true
+		// With a past, the operator takes several tokens of one row alone, and then
+		// gives other last bits than one by one, which is how several rows step.
+		d.traits.ChunkRows, d.traits.Refill = 0, true
 		return nil
 	}
 	// Pads between a row's tokens would shift what a graph counts in columns.
@@ -284,7 +285,11 @@ func (d *cached) forward(first int, tokens [][]int32) *forward {
 	}
 	for r, ids := range tokens {
 		pads, at := d.cache.pads(f.width, len(ids)), d.cache.length(first+r)
-		f.lens = append(f.lens, at+len(ids))
+		read := len(ids)
+		if f.past > 0 && read > 1 && pads == 0 {
+			read = f.width // a pad behind them is read too, and written over by what follows
+		}
+		f.lens = append(f.lens, at+read)
 		for t := range f.width {
 			i := r*f.width + t
 			f.ids[i], f.positions[i] = model.PadID, int64(max(0, at+t-pads))
@@ -293,7 +298,7 @@ func (d *cached) forward(first int, tokens [][]int32) *forward {
 			}
 		}
 		if d.masked {
-			d.maskRow(f, first, r, len(ids))
+			d.maskRow(f, first, r, read)
 		}
 		f.at = append(f.at, model.Position{Row: r, At: pads + len(ids) - 1})
 	}
