@@ -132,9 +132,12 @@ func (d *cached) begin() error {
 	d.newCache()
 	d.traits = model.Traits{Breaks: d.info.Graph.Batchwide.Breaks}
 	if d.info.Cache == CacheInPlace {
-		// With a past, the operator takes several tokens of one row alone, and then
+		d.traits.Refill = true
+		// With a past, the operator takes several tokens of one row alone. A CPU then
 		// gives other last bits than one by one, which is how several rows step.
-		d.traits.ChunkRows, d.traits.Refill = 0, true
+		if d.memory.cuda != nil {
+			d.traits.ChunkRows = 1
+		}
 		return nil
 	}
 	// Pads between a row's tokens would shift what a graph counts in columns.
