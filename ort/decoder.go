@@ -289,8 +289,8 @@ func (d *cached) forward(first int, tokens [][]int32) *forward {
 	for r, ids := range tokens {
 		pads, at := d.cache.pads(f.width, len(ids)), d.cache.length(first+r)
 		read := len(ids)
-		if f.past > 0 && read > 1 && pads == 0 {
-			read = f.width // a pad behind them is read too, and written over by what follows
+		if read == longest && pads == 0 {
+			read = f.width // a pad behind the longest is read too, and written over by what follows
 		}
 		f.lens = append(f.lens, at+read)
 		for t := range f.width {
