@@ -4,7 +4,6 @@
 package ort
 
 import (
-	"errors"
 	"os"
 	"regexp"
 	"strings"
@@ -110,15 +109,19 @@ func Unload() error {
 	return onnx.DestroyEnvironment()
 }
 
-// cleanError gives a binding's error the form of this project's: one line, lower
-// case, without the wrapper's own prefixes. One that says that memory ran out has
+// Error is what ONNX Runtime says went wrong, on one line and in lower case.
+type Error string
+
+func (e Error) Error() string { return string(e) }
+
+// cleanError makes an Error of a binding's, without the wrapper's own prefixes. One that says that memory ran out has
 // model.ErrOutOfMemory in its chain.
 func cleanError(err error) error {
 	text := cleanText(err.Error())
 	if err := memoryError(text); err != nil {
 		return err
 	}
-	return errors.New(text)
+	return Error(text)
 }
 
 func cleanText(text string) string {

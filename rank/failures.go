@@ -35,13 +35,17 @@ func (f *Failures) add(r Reading) error {
 		f.inRow = 0
 		return nil
 	}
+	last := r.Err // whose kind decides what is done about it
+	if last == nil {
+		last = errors.New(reason)
+	}
 	f.all++
 	f.inRow++
 	switch first := firstLists * f.Most; {
 	case f.inRow >= f.Most:
-		return fmt.Errorf("%w: none for %d lists in a row, for the last of them: %s", ErrNoRankings, f.inRow, reason)
+		return fmt.Errorf("%w: none for %d lists in a row, for the last of them: %w", ErrNoRankings, f.inRow, last)
 	case f.lists <= first && 2*f.all >= first:
-		return fmt.Errorf("%w: none for %d of the first %d lists, for the last of them: %s", ErrNoRankings, f.all, f.lists, reason)
+		return fmt.Errorf("%w: none for %d of the first %d lists, for the last of them: %w", ErrNoRankings, f.all, f.lists, last)
 	}
 	return nil
 }

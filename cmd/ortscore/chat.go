@@ -56,8 +56,9 @@ func newChatFrame(t *teacher, what, hint string, day date) (*chatFrame, error) {
 	}
 	template, err := chat.Parse(t.settings.ChatSource, hf.RenderTemplate, chat.Options{Special: t.settings.Special, Date: day.t})
 	if err != nil {
-		return nil, withHint(fmt.Errorf("%s: %w", t.settings.ChatTemplate, err),
+		err = withHint(fmt.Errorf("%s: %w", t.settings.ChatTemplate, err),
 			"put a chat_template.jinja that renders messages[0].content beside the model; or go without one: "+hint)
+		return nil, withCode(err, exitModel)
 	}
 	tokenizer, err := hf.LoadChatTokenizer(t.files.Tokenizer, t.tokenizer)
 	if err != nil {

@@ -57,14 +57,14 @@ func (s *scoring) dryRun(ctx context.Context) error {
 func (t *teacher) readGraph() (*graph.Model, error) {
 	g, err := graph.Read(t.files.Model)
 	if err != nil {
-		return nil, err
+		return nil, withCode(err, exitModel)
 	}
 	convention, err := graph.Detect(g, t.flags.ioMap)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", t.files.Model, err)
+		return nil, withCode(fmt.Errorf("%s: %w", t.files.Model, err), exitModel)
 	}
 	if t.found.NotCausal.Refuses(t.flags.allowLeak) {
-		return nil, leakHint(fmt.Errorf("%s: %w", t.files.Model, t.found.NotCausal))
+		return nil, withCode(leakHint(fmt.Errorf("%s: %w", t.files.Model, t.found.NotCausal)), exitModel)
 	}
 	if vocab := convention.Logits.Dims[2]; vocab > 0 {
 		return g, t.checkVocab(int(vocab))

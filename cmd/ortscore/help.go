@@ -25,6 +25,17 @@ func helpCommand() (*pflag.FlagSet, func(context.Context, *ui, []string) error) 
 	}
 }
 
+const exitCodes = `
+Exit codes:
+    0  done
+    2  wrong flags, bad input, or a file that cannot be read or written
+    3  done, but for rejected rows or for datasets that were named
+    4  the model cannot be found, read, loaded or run, or memory is too small for it
+   75  try again later: SIGTERM or SIGHUP, an endpoint that is away or out of quota,
+       a GPU that failed
+  130  interrupted by Ctrl+C
+`
+
 // helpTopic prints the help of one command, or the list of commands.
 func helpTopic(ui *ui, topic string) error {
 	if topic == "" {
@@ -34,7 +45,7 @@ func helpTopic(ui *ui, topic string) error {
 			fmt.Fprintf(&b, "  ortscore %-34s %s\n", strings.TrimSpace(c.name+" "+c.args), c.summary)
 		}
 		b.WriteString("\nEvery flag can be set as ORTSCORE_<FLAG> in the environment.\n")
-		b.WriteString("Exit codes: 0 done, 2 error, 3 done but for rejected rows or datasets, 130 interrupted.\n")
+		b.WriteString(exitCodes)
 		ui.print(b.String())
 		return nil
 	}

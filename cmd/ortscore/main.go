@@ -7,23 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/signal"
-	"slices"
-	"syscall"
 	"time"
 
 	"github.com/spf13/pflag"
 
 	"github.com/ortscore/ortscore/io/atomicfile"
 	"github.com/ortscore/ortscore/ort"
-)
-
-// Exit codes, stated in README.
-const (
-	exitOK          = 0
-	exitError       = 2   // nothing was written for the file in work
-	exitPartial     = 3   // done, but for the rows in the rejected file, or for datasets that were named
-	exitInterrupted = 130 // Ctrl+C, SIGTERM or SIGHUP: as for an error
 )
 
 // errPartial ends a run in which rows were rejected or datasets left out.
@@ -48,11 +37,10 @@ func commands() []command {
 }
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), stopSignals()...)
-	// After the first signal the next one kills: a stop that hangs can be stopped.
-	context.AfterFunc(ctx, stop)
+	abortCrashes()
+	ctx := untilSignal()
 	ui := newUI(os.Stdout, os.Stderr)
-	context.AfterFunc(ctx, func() { abandon(ui) })
+	context.AfterFunc(ctx, func() { abandon(ctx, ui) })
 	code := run(ctx, ui, os.Args[1:])
 	_ = ort.Unload()
 	os.Exit(code)
@@ -63,18 +51,11 @@ const patience = time.Second
 
 // abandon ends the process where the run does not end by itself: neither a session
 // that ONNX Runtime makes nor a text in the tokenizer's library can be called off.
-func abandon(ui *ui) {
+func abandon(ctx context.Context, ui *ui) {
 	time.Sleep(patience)
 	atomicfile.RemoveAll()
 	ui.failInterrupted()
-	os.Exit(exitInterrupted)
-}
-
-// stopSignals are the signals that end a run. One that was ignored when the process
-// started stays so: nohup ignores SIGHUP, and a shell without job control SIGINT for
-// what it puts into the background.
-func stopSignals() []os.Signal {
-	return slices.DeleteFunc([]os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP}, signal.Ignored)
+	os.Exit(stopCode(ctx))
 }
 
 // run runs one command line and returns the exit code.
@@ -84,16 +65,13 @@ func run(ctx context.Context, ui *ui, args []string) int {
 		err = ui.failed
 	}
 	switch {
-	case err == nil:
-		return exitOK
-	case errors.Is(err, errPartial):
-		return exitPartial
 	case errors.Is(err, context.Canceled):
 		ui.failInterrupted()
-		return exitInterrupted
+		return stopCode(ctx)
+	case err != nil && !errors.Is(err, errPartial):
+		ui.fail(err)
 	}
-	ui.fail(err)
-	return exitError
+	return exitCode(err)
 }
 
 func dispatch(ctx context.Context, ui *ui, args []string) error {

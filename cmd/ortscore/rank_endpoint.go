@@ -137,11 +137,11 @@ func (f *rankFlags) remote(r *ranking) (rankTeacher, error) {
 	r.job.Tokenizer = rank.Words{}
 	if f.tokenizer != "" {
 		path, err := hf.LocateTokenizer(f.tokenizer)
-		if err != nil {
-			return nil, err
+		if err == nil {
+			out.tokenizer, err = hf.LoadTokenizer(path)
 		}
-		if out.tokenizer, err = hf.LoadTokenizer(path); err != nil {
-			return nil, err
+		if err != nil {
+			return nil, withCode(err, exitModel)
 		}
 		r.job.Tokenizer = out.tokenizer
 	}

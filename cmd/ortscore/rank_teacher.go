@@ -126,7 +126,7 @@ func (l *localRanker) prepare() error {
 	}
 	l.local.Opening = frame.opening()
 	if l.stops, err = hf.LoadStops(l.files, l.tokenizer, l.settings); err != nil {
-		return err
+		return withCode(err, exitModel)
 	}
 	if l.local.MaxNew == 0 {
 		l.local.MaxNew = freeTokens
@@ -135,7 +135,7 @@ func (l *localRanker) prepare() error {
 	if f.decode == constrainedDecoding {
 		tail, lead := frame.end()
 		if l.local.Grammar, err = rank.NewGrammar(l.tokenizer, tail, lead, f.firstID, f.window); err != nil {
-			return withHint(fmt.Errorf("%s: %w", l.files.Tokenizer, err), "--decode free does without a grammar")
+			return withCode(withHint(fmt.Errorf("%s: %w", l.files.Tokenizer, err), "--decode free does without a grammar"), exitModel)
 		}
 		room = l.local.Grammar.Room(f.window)
 	}

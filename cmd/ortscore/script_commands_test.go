@@ -154,8 +154,8 @@ func says(ts *testscript.TestScript, neg bool, args []string) {
 // interrupt SIGNAL GLOB ARG...
 //
 // runs ortscore with a standard input that never ends, sends it the signal once
-// a file matches the glob to stay, and wants exit code 130 at once and every file
-// as it was.
+// a file matches the glob to stay, and at once wants exit code 130 for INT, 75 for
+// the others, and every file as it was.
 func interrupt(ts *testscript.TestScript, _ bool, args []string) {
 	before := snapshot(ts)
 	cmd := exec.Command(ts.Getenv("ORTSCORE"), args[2:]...)
@@ -182,8 +182,12 @@ func interrupt(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Fatalf("want an end within 5 s of the signal, got none")
 	}
 	ts.Logf("ended after %v\n%s", time.Since(start), stderr.String())
-	if code := cmd.ProcessState.ExitCode(); code != exitInterrupted {
-		ts.Fatalf("want exit code %d, got %d", exitInterrupted, code)
+	want := exitRetry
+	if args[0] == "INT" {
+		want = exitInterrupted
+	}
+	if code := cmd.ProcessState.ExitCode(); code != want {
+		ts.Fatalf("want exit code %d, got %d", want, code)
 	}
 	unchanged(ts, before)
 	_, _ = ts.Stderr().Write(stderr.Bytes())

@@ -186,7 +186,7 @@ func nearScores(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// endpoint MODE [FILE]
+// endpoint MODE [FILE | STATUS CODE]
 //
 // starts an OpenAI-compatible server that ranks passages by their grades, and
 // puts its base URL into $ENDPOINT. A query that holds "weapon" it refuses to
@@ -204,11 +204,17 @@ func nearScores(ts *testscript.TestScript, _ bool, args []string) {
 //	half     answers every other request so
 //	moved    redirects to an address with the key
 //	cuts     counts 50 tokens in every prompt
+//	refuses  always STATUS, with CODE in the error
 //	written  answers to "case 3" what line 3 of FILE, from 0, has for a choice
 func startEndpoint(ts *testscript.TestScript, _ bool, args []string) {
 	e := &endpoint{mode: args[0], tries: map[string]int{}}
-	if e.mode == "written" {
+	switch e.mode {
+	case "written":
 		e.written = strings.Split(ts.ReadFile(args[1]), "\n")
+	case "refuses":
+		status, err := strconv.Atoi(args[1])
+		ts.Check(err)
+		e.status, e.code = status, args[2]
 	}
 	server := httptest.NewServer(e)
 	ts.Defer(server.Close)
@@ -231,6 +237,8 @@ func askedEndpoint(ts *testscript.TestScript, _ bool, args []string) {
 type endpoint struct {
 	mode    string
 	written []string
+	status  int // with which it refuses, and the code beside it
+	code    string
 
 	mu    sync.Mutex
 	tries map[string]int // by body
@@ -257,6 +265,9 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(w, `{"error": {"message": %q}}`, message)
 	}
 	switch {
+	case e.mode == "refuses":
+		w.WriteHeader(e.status)
+		fmt.Fprintf(w, `{"error": {"message": "no", "code": %q}}`, e.code)
 	case e.mode == "shaky" && try == 1:
 		refuse(http.StatusTooManyRequests, "slow down")
 	case e.mode == "shaky" && try == 2, e.mode == "down":

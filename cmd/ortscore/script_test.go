@@ -17,7 +17,14 @@ var update = flag.Bool("update", false, "write the output that the scripts compa
 // TestMain lets the scripts run this test binary under the command's name: what
 // they test is main itself, with the real ONNX Runtime and tokenizer.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"ortscore": main})
+	testscript.Main(m, map[string]func(){"ortscore": main, "crash": crash})
+}
+
+// crash ends as ortscore does where a goroutine panics.
+func crash() {
+	abortCrashes()
+	go panic("a fault")
+	select {}
 }
 
 // TestScript runs testdata/script/*.txtar. A script starts in an empty folder,

@@ -37,7 +37,7 @@ type teacherFlags struct {
 func (f *teacherFlags) add(fs *pflag.FlagSet) {
 	f.set = fs
 	fs.StringVar(&f.onnx, "onnx", "", "the teacher: an .onnx `file` or a model folder (seed name: --model_name_or_path)")
-	fs.StringVar(&f.dtype, "dtype", "", "which of a folder's models: fp32, fp16, q4 ... (default full precision; seed name: --lm_dtype)")
+	fs.Var(word[string]{&f.dtype, hf.ParseDtype}, "dtype", "which of a folder's models: fp32, fp16, q4 ... (default full precision; seed name: --lm_dtype)")
 	fs.StringVar(&f.tokenizer, "tokenizer", "", "tokenizer.json or its `folder` (default beside the model, or a folder up)")
 	f.bos = hf.AutoBOS
 	fs.Var(word[hf.BOS]{&f.bos, oneOf(hf.AutoBOS, hf.AlwaysBOS, hf.NeverBOS)}, "bos", "put BOS before a text: auto, as transformers does; always or never")
@@ -98,6 +98,19 @@ func (f *teacherFlags) open() (*teacher, error) {
 	if f.onnx == "" {
 		return nil, withHint(fmt.Errorf("want a model in --onnx, got none"), "make demo makes one in build/models; see README on how to bring your own")
 	}
+	t, err := f.read()
+	if err != nil {
+		return nil, withCode(err, exitModel)
+	}
+	if err := t.settings.PutBOS(t.tokenizer, f.bos); err != nil {
+		_ = t.tokenizer.Close()
+		return nil, withHint(fmt.Errorf("--bos %s: %w", f.bos, err), "--bos never does without")
+	}
+	t.look()
+	return t, nil
+}
+
+func (f *teacherFlags) read() (*teacher, error) {
 	files, err := hf.Locate(f.onnx, f.dtype, f.tokenizer)
 	if err != nil {
 		return nil, err
@@ -114,18 +127,11 @@ func (f *teacherFlags) open() (*teacher, error) {
 		return nil, err
 	}
 	settings, err := hf.LoadSettings(files)
-	if err == nil {
-		if err = settings.PutBOS(tok, f.bos); err != nil {
-			err = withHint(fmt.Errorf("--bos %s: %w", f.bos, err), "--bos never does without")
-		}
-	}
 	if err != nil {
 		_ = tok.Close()
 		return nil, err
 	}
-	t := &teacher{files: files, config: config, tokenizer: tok, settings: settings, stored: unknownPrecision, flags: f}
-	t.look()
-	return t, nil
+	return &teacher{files: files, config: config, tokenizer: tok, settings: settings, stored: unknownPrecision, flags: f}, nil
 }
 
 // look reads the model's graph. What is wrong with one that cannot be read is said
@@ -211,7 +217,8 @@ func (t *teacher) leakNotes() (notes []string) {
 func (f *teacherFlags) loadLibrary() (*ort.Library, error) {
 	lib, err := ort.Load(f.ortLib)
 	if err != nil {
-		return nil, withHint(err, "make setup puts the library into build/lib; --ort-lib or "+ort.LibraryEnv+" names another")
+		err = withHint(err, "make setup puts the library into build/lib; --ort-lib or "+ort.LibraryEnv+" names another")
+		return nil, withCode(err, exitModel)
 	}
 	return lib, nil
 }
@@ -275,7 +282,7 @@ func (t *teacher) load(open func(path string, opts ort.Options) (ort.Info, error
 				err = t.checkVocab(info.Vocab)
 			}
 			if err != nil {
-				return leakHint(err)
+				return withCode(leakHint(err), exitModel)
 			}
 			// What one copy runs on, all do.
 			t.info, opts.Provider = info, info.Provider
@@ -301,9 +308,8 @@ func (t *teacher) checkVocab(vocab int) error {
 	if slack := min(max(1024, vocab/32), vocab/4); have <= vocab && vocab-have <= slack {
 		return nil
 	}
-	return withHint(
-		fmt.Errorf("%s: want the tokenizer of a model with a vocabulary of %d, got one of %d tokens", t.files.Tokenizer, vocab, have),
-		"--tokenizer names another")
+	err := fmt.Errorf("%s: want the tokenizer of a model with a vocabulary of %d, got one of %d tokens", t.files.Tokenizer, vocab, have)
+	return withCode(withHint(err, "--tokenizer names another"), exitModel)
 }
 
 // context returns the tokens that a text may have by config.json and the graph, 0

@@ -103,7 +103,7 @@ func pick(dir, dtype string) (string, error) {
 	}
 	names, err := fileNames(dtype)
 	if err != nil {
-		return "", err
+		return "", fmt.Errorf("dtype: %w", err)
 	}
 	for _, name := range names {
 		if i := slices.IndexFunc(files, func(f string) bool { return filepath.Base(f) == name }); i >= 0 {
@@ -142,9 +142,18 @@ func noModel(dir string, names, files []string) error {
 func checkName(path, dtype string) error {
 	names, err := fileNames(dtype)
 	if err == nil && !slices.Contains(names, filepath.Base(path)) {
-		err = fmt.Errorf("dtype: want %s or a folder to pick from, got the file %s", strings.Join(names, " or "), path)
+		err = fmt.Errorf("want %s or a folder to pick from, got the file %s", strings.Join(names, " or "), path)
+	}
+	if err != nil {
+		err = fmt.Errorf("dtype: %w", err)
 	}
 	return err
+}
+
+// ParseDtype checks a precision by one of its names, in which capitals do not count.
+func ParseDtype(s string) (string, error) {
+	_, err := fileNames(s)
+	return s, err
 }
 
 // fileNames lists the names that a model of this precision goes by.
@@ -162,7 +171,7 @@ func fileNames(dtype string) ([]string, error) {
 		}
 		return []string{suffixed}, nil
 	}
-	return nil, fmt.Errorf("dtype: want fp32, fp16, bf16, q4, q4f16, int8, uint8, quantized or bnb4, got %q", dtype)
+	return nil, fmt.Errorf("want fp32, fp16, bf16, q4, q4f16, int8, uint8, quantized or bnb4, got %q", dtype)
 }
 
 // escape keeps a folder's name from being read as a pattern.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"math"
 	"net/http"
+	"regexp"
 	"strconv"
 	"strings"
 )
@@ -203,6 +204,17 @@ func (c *Client) unwanted(status int, r refusal) (f form) {
 // Azure with a code, through LiteLLM by a word in the message.
 func (r refusal) filtered() bool {
 	return r.code == "content_filter" || r.code == "content_policy_violation" || strings.Contains(r.message, "ContentPolicyViolation")
+}
+
+// noMoney are the codes and types of a refusal for an account with nothing left:
+// OpenAI's insufficient_quota and billing_hard_limit_reached, Moonshot's
+// exceeded_current_quota_error. Nothing is read out of messages, in which a limit for
+// each minute is called a quota too.
+var noMoney = regexp.MustCompile(`(?i)insufficient_(quota|balance|funds|credits)|billing|current_quota`)
+
+// broke says whether the account has nothing left to pay an answer with.
+func (r refusal) broke(status int) bool {
+	return status == http.StatusPaymentRequired || noMoney.MatchString(r.code) || noMoney.MatchString(r.kind)
 }
 
 // tooLong says whether the prompt does not fit the model's context. OpenAI and

@@ -68,6 +68,59 @@ var refusals = []struct {
 	{503, `{"error": {"message": "Loading model", "type": "unavailable_error", "code": 503}}`, thisTry, thisTry, "503 Service Unavailable: Loading model"},
 }
 
+// What may be answered another day, once the tries are used up: an account that was
+// empty too, but no key that is wrong.
+func TestTemporaryErrors(t *testing.T) {
+	refuse := func(status int, body string) *Error {
+		s := newServer(t, func(w http.ResponseWriter, _ *http.Request, _ string, _ int) {
+			w.WriteHeader(status)
+			_, _ = w.Write([]byte(body))
+		})
+		c, _ := newClient(t, s.options())
+		replies, _ := c.Complete(t.Context(), []string{"x"}, nil)
+		var got *Error
+		require.ErrorAs(t, replies[0].Err, &got, "%d %s", status, body)
+		return got
+	}
+	for _, c := range []struct {
+		status int
+		body   string
+		want   bool
+	}{
+		{429, `{"error": {"message": "You exceeded your current quota", "type": "insufficient_quota", "code": "insufficient_quota"}}`, true},
+		{429, `{"error": {"message": "Billing hard limit has been reached", "code": "billing_hard_limit_reached"}}`, true},
+		{400, `{"error": {"message": "Billing hard limit has been reached", "code": "billing_hard_limit_reached"}}`, true},
+		{403, `{"error": {"message": "no more", "type": "exceeded_current_quota_error"}}`, true},
+		{402, `{"error": {"message": "Insufficient Balance"}}`, true},
+		{429, `{"error": {"message": "slow down"}}`, true},
+		{408, ``, true},
+		{500, `out of order`, true},
+		{503, `{"error": {"message": "Loading model", "code": 503}}`, true},
+		{401, `{"error": {"message": "Incorrect API key", "code": "invalid_api_key"}}`, false},
+		{403, `{"error": {"message": "no access to this model"}}`, false},
+		{404, `{"error": {"message": "no such model", "code": "model_not_found"}}`, false},
+		{400, `{"error": {"message": "an odd request"}}`, false},
+		{307, ``, false},
+		{400, `{"error": {"message": "too long", "code": "context_length_exceeded"}}`, false},
+	} {
+		require.Equal(t, c.want, refuse(c.status, c.body).Temporary(), "%d %s", c.status, c.body)
+	}
+}
+
+// An empty account ends the run also where it is found out in the middle of it.
+func TestAnEmptyAccountHoldsForEveryPrompt(t *testing.T) {
+	for _, code := range []string{"insufficient_quota", "billing_hard_limit_reached", "insufficient_balance"} {
+		for _, status := range []int{400, 403, 429} {
+			c, _ := newClient(t, newServer(t, nil).options())
+			c.answered.Store(true)
+			require.Equal(t, everyPrompt, c.judge(status, refusal{code: code}), "%d %s", status, code)
+			require.Equal(t, everyPrompt, c.judge(status, refusal{kind: code}), "%d %s", status, code)
+		}
+	}
+	c, _ := newClient(t, newServer(t, nil).options())
+	require.Equal(t, thisTry, c.judge(429, refusal{message: "You exceeded your current quota of 3 requests a minute", code: "429"}))
+}
+
 func TestFinishReasonsTellWhetherAnAnswerIsWhole(t *testing.T) {
 	for _, finish := range []string{"", "stop", "eos", "eos_token", "end_turn", "stop_sequence", "tool_calls", "COMPLETE"} {
 		require.False(t, Reply{Finish: finish}.Broken() || Reply{Finish: finish}.Truncated(), finish)

@@ -20,6 +20,7 @@ type Error struct {
 	scope      scope
 	unwanted   form // what the endpoint does not want in a request
 	unreached  bool // no connection was made
+	temporary  bool
 	retryAfter time.Duration
 }
 
@@ -30,6 +31,10 @@ func (e *Error) Error() string {
 	}
 	return text
 }
+
+// Temporary says whether the same request may be answered another day: the endpoint
+// was not reached, was busy or broken, or the account is empty.
+func (e *Error) Temporary() bool { return e.temporary }
 
 // scope is what an error holds for.
 type scope int
@@ -43,7 +48,7 @@ const (
 // fail makes an error. No text from outside reaches one but through here.
 func (c *Client) fail(scope scope, format string, args ...any) *Error {
 	message := c.tidy([]byte(fmt.Sprintf(format, args...)))
-	return &Error{url: c.address.shown, scope: scope, message: message}
+	return &Error{url: c.address.shown, scope: scope, temporary: scope == thisTry, message: message}
 }
 
 // refused makes the error for an answer of another status than 200; a prompt
@@ -63,6 +68,7 @@ func (c *Client) refused(status int, said refusal, header http.Header) (Reply, *
 	}
 	failed := c.fail(c.judge(status, said), "want an answer, got %s", got)
 	failed.Status = status
+	failed.temporary = failed.temporary || said.broke(status)
 	failed.unwanted = c.unwanted(status, said)
 	failed.retryAfter = retryAfter(header.Get("Retry-After"))
 	return Reply{}, failed
@@ -76,13 +82,13 @@ func (c *Client) judge(status int, said refusal) scope {
 	switch {
 	case said.tooLong(status):
 		return thisPrompt
-	case said.code == "insufficient_quota" || said.kind == "insufficient_quota":
-		return everyPrompt // sent with 429, but no wait will help
+	case said.broke(status):
+		return everyPrompt // sent with 429 by most, but no wait will help
 	case status == http.StatusRequestTimeout || status == http.StatusTooManyRequests || status >= 500:
 		return thisTry
 	}
 	switch status {
-	case http.StatusUnauthorized, http.StatusPaymentRequired, http.StatusNotFound:
+	case http.StatusUnauthorized, http.StatusNotFound:
 		return everyPrompt
 	}
 	if status < 400 || !c.answered.Load() {

@@ -53,9 +53,9 @@ class Done:
         """What nobody could make use of: neither scores nor an error with a reason."""
         if self.code is None:
             return f"hangs: killed after {SECONDS} s"
-        # Go's own exit code after a signal is 2, as that of an error.
+        # 2 usage, 4 the model, 75 a lost device; a crash is the signal SIGABRT, -6.
         signal = re.search(r"SIG[A-Z]{2,}.*|terminate called.*|panic: .*", self.said)
-        if signal or self.code not in (0, 2):
+        if signal or self.code not in (0, 2, 4, 75):
             return f"exit code {self.code}: {signal[0] if signal else self.said[-200:]}"
         if self.code == 0:
             return None if self.scored else "exit code 0 without all scores"
