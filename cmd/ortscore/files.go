@@ -19,7 +19,8 @@ type fileFlags struct {
 	dropScores    bool
 	stats         bool
 
-	keepsRejects bool // rows can be rejected with --on-error stop as well
+	kind         string // of the scores, in an output's name: scored or ranked
+	keepsRejects bool   // rows can be rejected with --on-error stop as well
 }
 
 // filePair is an input with its output; - stands for the standard streams.
@@ -32,13 +33,13 @@ type filePair struct {
 	dataset bool
 }
 
-// add adds the flags. onError are the words that --on-error takes, the default
-// first.
-func (f *fileFlags) add(fs *pflag.FlagSet, onError ...string) {
-	f.onError = onError[0]
+// add adds the flags. kind is that of the scores, and onError are the words that
+// --on-error takes, the default first.
+func (f *fileFlags) add(fs *pflag.FlagSet, kind string, onError ...string) {
+	f.kind, f.onError = kind, onError[0]
 	fs.StringArrayVar(&f.in, "in", nil, "an input `file`, as well as those in the arguments; - for standard input (seed name: --eval_data)")
-	fs.StringVar(&f.out, "out", "", "the output `file` (default {stem}.scored.{save-name}{ext} beside the input)")
-	fs.StringVar(&f.saveName, "save-name", "", "the model's `name` in the output's name (default the model folder's)")
+	fs.StringVar(&f.out, "out", "", "the output `file` (default {stem}."+kind+".{save-name}{ext} beside the input)")
+	fs.StringVar(&f.saveName, "save-name", "", "the model's `name` in the output's name (default that of its folder or of its repository, with .first{limit} behind it)")
 	fs.Var(word[string]{&f.onError, oneOf(onError...)}, "on-error", "at a bad row: stop, or skip it into {out}.rejected.jsonl")
 	fs.BoolVar(&f.force, "force", false, "replace an output that exists")
 	fs.BoolVar(&f.dropScores, "drop-scores", false, "remove the score fields that a row has of another kind of run")

@@ -39,7 +39,7 @@ func nllCommand() (*pflag.FlagSet, func(context.Context, *ui, []string) error) {
 		fields: nll.TeacherFields, date: defaultDate}
 	fs := newFlags("nll")
 	f.teacherFlags.add(fs)
-	f.fileFlags.add(fs, "stop", "skip")
+	f.fileFlags.add(fs, "scored", "stop", "skip")
 	fs.Var(word[nll.Task]{&f.task, nll.ParseTask}, "task", "qa, convsearch, chat, icl or lrlm, for every row (default each row's own)")
 	fs.StringVar(&f.template, "template", "", "a `file` with a text of your own, with {passage}, {query} and {answer}; or chat, for the model's chat template")
 	fs.Var(&f.date, "date", "the `day` that a chat template sees as today")

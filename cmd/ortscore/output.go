@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -18,12 +19,8 @@ func (f *fileFlags) pair(inputs []string, modelName string) ([]filePair, error) 
 	if f.out != "" && len(inputs) > 1 {
 		return nil, fmt.Errorf("--out: want one input file, got %d", len(inputs))
 	}
-	name := f.saveName
-	if name == "" {
-		name = modelName
-	}
-	if name != filepath.Base(name) {
-		return nil, fmt.Errorf("--save-name: want a name, got a path: %q", name)
+	if f.saveName != "" && f.saveName != filepath.Base(f.saveName) {
+		return nil, fmt.Errorf("--save-name: want a name, got a path: %q", f.saveName)
 	}
 	var pairs []filePair
 	for _, in := range inputs {
@@ -34,7 +31,7 @@ func (f *fileFlags) pair(inputs []string, modelName string) ([]filePair, error) 
 		if out == "" && in == dataset.Stdin {
 			out = dataset.Stdin
 		} else if out == "" {
-			out = dataset.OutPath(in, name)
+			out = dataset.OutPath(in, f.kind, cmp.Or(f.saveName, modelName+f.firstRows()))
 		}
 		pairs = append(pairs, filePair{in: in, out: out})
 	}
@@ -47,6 +44,15 @@ func (f *fileFlags) pair(inputs []string, modelName string) ([]filePair, error) 
 		}
 	}
 	return pairs, nil
+}
+
+// firstRows marks the name of an output that --limit cuts short, so that it is not
+// taken for a whole one, nor stands in its way.
+func (f *fileFlags) firstRows() string {
+	if f.limit == 0 {
+		return ""
+	}
+	return fmt.Sprintf(".first%d", f.limit)
 }
 
 // checkClashes refuses an output that is an input, its own or another's, and an

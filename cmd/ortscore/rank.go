@@ -51,7 +51,7 @@ func rankCommand() (*pflag.FlagSet, func(context.Context, *ui, []string) error) 
 	fs := newFlags("rank")
 	f.teacherFlags.add(fs)
 	fs.Var(word[modelType]{&f.modelType, oneOf(baseModel, instructed, remoteModel)}, "model-type", "llm: a base model; llm_instruct: by its chat template; gpt: behind an endpoint")
-	f.fileFlags.add(fs, "stop", "skip", "equal")
+	f.fileFlags.add(fs, "ranked", "stop", "skip", "equal")
 	fs.Lookup("on-error").Usage = "at a bad row: stop, or skip it into {out}.rejected.jsonl, where rows without a ranking go in any case; equal gives those equal scores"
 	fs.Var(atLeast{&f.maxFailures, 0}, "max-failures", "`n` lists in a row without a ranking end the run, as does half of the first 4n; 0 never ends it")
 	f.datasetFlags.add(fs)

@@ -25,12 +25,12 @@ func splitPath(path string) (stem, ext, compression string, ok bool) {
 	return strings.TrimSuffix(rest, e), e + compression, compression, true
 }
 
-// OutPath is the default path of the output for an input: beside it, with the
-// name of the scores before the extension, "d/train.scored.NAME.jsonl.gz" for
-// "d/train.jsonl.gz". It has no meaning for standard input.
-func OutPath(in, saveName string) string {
+// OutPath is the default path of the output for an input: beside it, with the kind
+// of its scores and their name before the extension, "d/train.scored.NAME.jsonl.gz"
+// for "d/train.jsonl.gz". It has no meaning for standard input.
+func OutPath(in, kind, name string) string {
 	stem, ext, _, _ := splitPath(in)
-	return fmt.Sprintf("%s.scored.%s%s", stem, saveName, ext)
+	return fmt.Sprintf("%s.%s.%s%s", stem, kind, name, ext)
 }
 
 // SameFile says whether two paths lead to the same file, by whatever links or

@@ -18,7 +18,7 @@ func TestOutPath(t *testing.T) {
 		"d.x/v1.2.json":    "d.x/v1.2.scored.NAME.json",
 		"/a/b.json.zst":    "/a/b.scored.NAME.json.zst",
 	} {
-		require.Equal(t, want, OutPath(in, "NAME"))
+		require.Equal(t, want, OutPath(in, "scored", "NAME"))
 	}
 }
 

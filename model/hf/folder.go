@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -51,18 +52,36 @@ func Locate(path, dtype, tokenizer string) (*Files, error) {
 	if err != nil {
 		return nil, err
 	}
-	dir := filepath.Dir(abs)
 	f.Dirs = []string{filepath.Dir(f.Model), filepath.Join(filepath.Dir(f.Model), "..")}
-	f.Name = filepath.Base(dir)
-	if f.Name == "onnx" {
-		f.Name = filepath.Base(filepath.Dir(dir))
-	}
+	f.Name = modelName(filepath.Dir(abs))
 	if tokenizer == "" {
 		f.Tokenizer, err = findTokenizer(f.Dirs)
 	} else {
 		f.Tokenizer, err = LocateTokenizer(tokenizer)
 	}
 	return f, err
+}
+
+// hubFolder is a folder in the cache of the Hugging Face hub, whose folders for
+// repositories are named models--ORG--NAME, and those in their snapshots by commits.
+var hubFolder = regexp.MustCompile(`(?:^|/)models--(?:[^/]+--)?([^/]+)/snapshots/[^/]+(/.+)?$`)
+
+// modelName is a model's name: that of its folder, or of the folder above one named
+// onnx, and in the hub's cache that of the repository, with the folder's behind it
+// where the repository holds several.
+func modelName(dir string) string {
+	if filepath.Base(dir) == "onnx" {
+		dir = filepath.Dir(dir)
+	}
+	name := filepath.Base(dir)
+	found := hubFolder.FindStringSubmatch(filepath.ToSlash(dir))
+	switch {
+	case found == nil:
+		return name
+	case found[2] == "":
+		return found[1]
+	}
+	return found[1] + "-" + name
 }
 
 // LocateTokenizer finds a tokenizer.json by its path or its folder's.

@@ -22,6 +22,14 @@ func tree(t *testing.T, names ...string) string {
 
 func TestLocate(t *testing.T) {
 	several := []string{"m/tokenizer.json", "m/onnx/model.onnx", "m/onnx/model_fp16.onnx", "m/onnx/model_q4.onnx", "m/onnx/model_quantized.onnx"}
+	const commit = "hub/models--some-org--Some-Model-1B/snapshots/0123abcd"
+	hub := func(files ...string) []string {
+		paths := []string{commit + "/tokenizer.json"}
+		for _, name := range files {
+			paths = append(paths, commit+"/"+name)
+		}
+		return paths
+	}
 	for _, c := range []struct {
 		name             string
 		files            []string
@@ -50,6 +58,14 @@ func TestLocate(t *testing.T) {
 		{"a backslash in the name", []string{`m\n/model.onnx`, `m\n/tokenizer.json`}, `m\n`, "", "", `m\n/model.onnx`, `m\n/tokenizer.json`, `m\n`},
 		{"a tokenizer by name", []string{"m/model.onnx", "t/my.json"}, "m", "", "t/my.json", "m/model.onnx", "t/my.json", "m"},
 		{"a tokenizer's folder", []string{"m/model.onnx", "m/tokenizer.json", "t/tokenizer.json"}, "m", "", "t", "m/model.onnx", "t/tokenizer.json", "m"},
+		{"a snapshot of the hub", hub("model.onnx"), commit, "", "", commit + "/model.onnx", commit + "/tokenizer.json", "Some-Model-1B"},
+		{"a snapshot's file", hub("model.onnx"), commit + "/model.onnx", "", "", commit + "/model.onnx", commit + "/tokenizer.json", "Some-Model-1B"},
+		{"a snapshot with onnx", hub("onnx/model.onnx"), commit, "", "", commit + "/onnx/model.onnx", commit + "/tokenizer.json", "Some-Model-1B"},
+		{"a snapshot's onnx", hub("onnx/model.onnx"), commit + "/onnx", "", "", commit + "/onnx/model.onnx", commit + "/tokenizer.json", "Some-Model-1B"},
+		{"a file in a snapshot's onnx", hub("onnx/model_q4.onnx"), commit + "/onnx/model_q4.onnx", "", "", commit + "/onnx/model_q4.onnx", commit + "/tokenizer.json", "Some-Model-1B"},
+		{"one of several folders of a snapshot", hub("cpu/int4/model.onnx", "cpu/int4/tokenizer.json"), commit + "/cpu/int4", "", "", commit + "/cpu/int4/model.onnx", commit + "/cpu/int4/tokenizer.json", "Some-Model-1B-int4"},
+		{"a repository of no organisation", []string{"models--gpt2/snapshots/main/model.onnx", "models--gpt2/snapshots/main/tokenizer.json"}, "models--gpt2/snapshots/main", "", "", "models--gpt2/snapshots/main/model.onnx", "models--gpt2/snapshots/main/tokenizer.json", "gpt2"},
+		{"a folder that is named like one of the hub's", []string{"models--a--b/m/model.onnx", "models--a--b/m/tokenizer.json"}, "models--a--b/m", "", "", "models--a--b/m/model.onnx", "models--a--b/m/tokenizer.json", "m"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := tree(t, c.files...)
