@@ -21,7 +21,7 @@ type datasetFlags struct {
 
 func (f *datasetFlags) add(fs *pflag.FlagSet) {
 	fs.StringVar(&f.path, "dataset-path", "", "a `folder` of datasets, NAME/train.jsonl, in place of input files")
-	fs.StringVar(&f.output, "output-dir", "", "the `folder` that NAME/train.jsonl is written to; what is there already is read in place of the dataset's own and replaced")
+	fs.StringVar(&f.output, "output-dir", "", "the `folder` that NAME/train.jsonl is written to, which must not be --dataset-path; a dataset that is finished there is passed over")
 	fs.StringSliceVar(&f.names, "dataset-name", nil, "the datasets (default all in --dataset-path)")
 }
 
@@ -30,7 +30,7 @@ func (f *datasetFlags) given() bool { return f.path != "" || f.output != "" || l
 
 const trainFile = "train.jsonl"
 
-// datasets gives every dataset its output. What stands there is replaced.
+// datasets gives every dataset its output, and refuses one that is a dataset's own file.
 func (f *datasetFlags) datasets(files *fileFlags, inputs []string) ([]filePair, error) {
 	switch {
 	case f.path == "":
@@ -49,14 +49,30 @@ func (f *datasetFlags) datasets(files *fileFlags, inputs []string) ([]filePair, 
 	}
 	var pairs []filePair
 	for _, name := range names {
-		out := filepath.Join(f.output, name, trainFile)
-		in := out
-		if _, err := os.Stat(out); errors.Is(err, fs.ErrNotExist) {
-			in = filepath.Join(f.path, name, trainFile)
-		}
-		pairs = append(pairs, filePair{in: in, out: out, dataset: true})
+		out := strings.Replace(trainFile, ".", files.firstRows()+".", 1)
+		pairs = append(pairs, filePair{in: filepath.Join(f.path, name, trainFile), out: filepath.Join(f.output, name, out), dataset: true})
+	}
+	if err := files.checkClashes(pairs); err != nil {
+		return nil, withHint(err, "--output-dir must name another folder than that of the datasets")
 	}
 	return pairs, nil
+}
+
+// unfinished leaves out the datasets that an earlier run has finished, and says so.
+func (f *fileFlags) unfinished(ui *ui, pairs []filePair) []filePair {
+	return slices.DeleteFunc(pairs, func(p filePair) bool {
+		if f.force || !finished(p) {
+			return false
+		}
+		ui.notes([]string{p.out + ": finished before, and passed over; --force makes it anew"})
+		return true
+	})
+}
+
+// finished says whether a dataset's output is whole.
+func finished(p filePair) bool {
+	info, err := os.Stat(p.out)
+	return err == nil && info.Mode().IsRegular()
 }
 
 // list returns the names that were given, or those of all folders with a

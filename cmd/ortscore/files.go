@@ -27,10 +27,7 @@ type fileFlags struct {
 type filePair struct {
 	in, out string
 
-	// dataset says that the pair is of --dataset-path: the output's folder is made,
-	// and what the output replaces is meant to go. Not so the rejected rows of an
-	// earlier run, which may stand nowhere else.
-	dataset bool
+	dataset bool // of --dataset-path: the output's folder is made
 }
 
 // add adds the flags. kind is that of the scores, and onError are the words that

@@ -117,7 +117,7 @@ func (f *fileFlags) checkOutput(p filePair) error {
 		return err
 	}
 	defer undo()
-	w, err := dataset.Create(p.out, f.force || p.dataset)
+	w, err := dataset.Create(p.out, f.force)
 	if err == nil {
 		err = w.Abort()
 	}
@@ -142,7 +142,7 @@ func (f *fileFlags) create(ui *ui, p filePair) (output, *dataset.Rejects, error)
 	if p.out == dataset.Stdin {
 		return ui.lines(), nil, nil
 	}
-	w, err := dataset.Create(p.out, f.force || p.dataset)
+	w, err := dataset.Create(p.out, f.force)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -106,11 +106,15 @@ func (f *rankFlags) run(ctx context.Context, ui *ui, args []string) error {
 	defer r.teacher.close()
 	if f.datasetFlags.given() {
 		r.files, err = f.datasets(&f.fileFlags, inputs)
+		r.files = f.unfinished(ui, r.files)
 	} else {
 		r.files, err = f.pair(inputs, r.teacher.name())
 	}
 	if err != nil {
 		return err
+	}
+	if len(r.files) == 0 {
+		return r.nothingLeft()
 	}
 	if f.dryRun {
 		return r.dryRun(ctx)
@@ -210,6 +214,15 @@ func (r *ranking) passOver(ctx context.Context, err error) bool {
 	r.ui.fail(err)
 	r.broken++
 	return true
+}
+
+// nothingLeft ends a run whose datasets were all finished before.
+func (r *ranking) nothingLeft() error {
+	if r.flags.json {
+		r.stats.usage = newUsage(r.teacher, 0, 0)
+		r.ui.rankSummary(true, r.report(&rank.Summary{}, nil), false)
+	}
+	return nil
 }
 
 func (r *ranking) allBroken() error {
