@@ -239,13 +239,13 @@ func (s *scoring) scoreFile(ctx context.Context, pair filePair, count nll.Count,
 	if s.flags.onError == "skip" {
 		s.job.Rejects = rejects
 	}
-	bar := s.ui.progress(pair.in, count.Sequences)
+	bar := s.ui.progress(pair.in, "sequences", count.Sequences, 0)
 	s.job.LM.OnBatch = func(b model.BatchStats) {
 		stats.add(b)
 		bar.add(b)
 	}
 	sum, err = s.job.Run(ctx, in, out)
-	bar.done(err == nil)
+	bar.done()
 	if err == nil {
 		err = checkUnchanged(in, pair, content)
 	}

@@ -294,10 +294,10 @@ func (r *ranking) rankFile(ctx context.Context, pair filePair, count rank.Count,
 		return nil, err
 	}
 	defer out.Abort()
-	bar := r.ui.progress(pair.in, count.Lists)
+	bar := r.ui.progress(pair.in, "lists", count.Lists, 0)
 	r.stats.bar = bar
 	sum, err = r.job.Run(ctx, in, out)
-	bar.done(err == nil)
+	bar.done()
 	if errors.Is(err, rank.ErrNoRankings) {
 		err = withHint(err, "--dry-run shows the first prompt; --max-failures allows more of them")
 	}

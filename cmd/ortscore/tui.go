@@ -11,12 +11,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/vbauerster/mpb/v8"
-	"github.com/vbauerster/mpb/v8/decor"
 	"golang.org/x/term"
 
 	"github.com/ortscore/ortscore/io/dataset"
-	"github.com/ortscore/ortscore/model"
 	"github.com/ortscore/ortscore/rank"
 )
 
@@ -249,84 +246,6 @@ func (u *ui) rankPreview(p *rankPreview) {
 		u.fact("work", "%s, %d bad, %s, %s", count(p.count.Rows, "row"), p.count.Bad, count(p.count.Passages, "passage"), count(p.count.Lists, "list"))
 	}
 	u.fact("would write", "%s", p.pair.out)
-}
-
-// progress is a bar on a terminal, and elsewhere a line now and then.
-type progress struct {
-	ui    *ui
-	name  string
-	total int // sequences; 0 where unknown
-	start time.Time
-	last  time.Time // of the last line
-	bars  *mpb.Progress
-	bar   *mpb.Bar
-
-	mu     sync.Mutex // the bar asks for text on a goroutine of its own
-	doneN  int
-	work   float64 // sequences done, by their tokens: the longest go first
-	tokens int
-}
-
-// lineEvery is how often progress is written to what is not a terminal.
-const lineEvery = 15 * time.Second
-
-func (u *ui) progress(name string, total int) *progress {
-	p := &progress{ui: u, name: name, total: total, start: time.Now(), last: time.Now()}
-	if u.quiet || !u.terminal {
-		return p
-	}
-	p.bars = mpb.New(mpb.WithOutput(u.err), mpb.WithWidth(60), mpb.WithRefreshRate(200*time.Millisecond))
-	p.bar = p.bars.AddBar(int64(total),
-		mpb.BarRemoveOnComplete(),
-		mpb.PrependDecorators(decor.Name(name+" "), decor.CountersNoUnit("%d/%d")),
-		mpb.AppendDecorators(decor.Any(func(decor.Statistics) string { return p.text() })))
-	return p
-}
-
-// text is the rate and the time left.
-func (p *progress) text() string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	elapsed := time.Since(p.start).Seconds()
-	if p.doneN == 0 || elapsed <= 0 {
-		return "starting"
-	}
-	text := thousands(int(float64(p.tokens)/elapsed)) + " tokens/s"
-	if p.total > 0 {
-		text += ", " + seconds(elapsed/p.work*max(0, float64(p.total)-p.work)) + " left"
-	}
-	return text
-}
-
-func (p *progress) add(b model.BatchStats) {
-	p.mu.Lock()
-	p.doneN += b.Sequences
-	p.work += b.Work
-	p.tokens += b.Tokens
-	p.mu.Unlock()
-	switch {
-	case p.bar != nil:
-		p.bar.IncrBy(b.Sequences)
-	case !p.ui.quiet && time.Since(p.last) >= lineEvery:
-		p.last = time.Now()
-		of := ""
-		if p.total > 0 {
-			of = " of " + thousands(p.total)
-		}
-		fmt.Fprintf(p.ui.err, "ortscore: %s: %s%s sequences, %s\n", p.name, thousands(p.doneN), of, p.text())
-	}
-}
-
-func (p *progress) done(whole bool) {
-	if p.bar == nil {
-		return
-	}
-	if whole {
-		p.bar.SetTotal(-1, true)
-	} else {
-		p.bar.Abort(true)
-	}
-	p.bars.Wait()
 }
 
 // lines writes scored rows to standard output.
