@@ -8,6 +8,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"syscall"
+	"time"
 
 	"github.com/ortscore/ortscore/model"
 	"github.com/ortscore/ortscore/model/openai"
@@ -82,16 +83,17 @@ func stopCode(ctx context.Context) int {
 	return exitInterrupted
 }
 
-// untilSignal is a context that the first signal ends. The next one kills: a stop
-// that hangs can be stopped.
+// untilSignal is a context that the first signal ends. One that comes a while later
+// kills: a stop that hangs can be stopped. Those that come with the first are the same
+// one: timeout and batch systems send it to a process and then to its whole group.
 func untilSignal() context.Context {
 	ctx, stop := context.WithCancelCause(context.Background())
 	got := make(chan os.Signal, 1)
 	signal.Notify(got, stopSignals()...)
 	go func() {
-		s := <-got
+		stop(stopped{<-got})
+		time.Sleep(patience)
 		signal.Stop(got)
-		stop(stopped{s})
 	}()
 	return ctx
 }

@@ -153,8 +153,8 @@ func says(ts *testscript.TestScript, neg bool, args []string) {
 
 // interrupt SIGNAL GLOB ARG...
 //
-// runs ortscore with a standard input that never ends, sends it the signal once
-// a file matches the glob to stay, and at once wants exit code 130 for INT, 75 for
+// runs ortscore with a standard input that never ends, sends it the signal twice, as
+// timeout does, once a file matches the glob to stay, and at once wants exit code 130 for INT, 75 for
 // the others, and every file as it was.
 func interrupt(ts *testscript.TestScript, _ bool, args []string) {
 	before := snapshot(ts)
@@ -175,6 +175,8 @@ func interrupt(ts *testscript.TestScript, _ bool, args []string) {
 	waitForFile(ts, ts.MkAbs(args[1]), done)
 	start := time.Now()
 	ts.Check(cmd.Process.Signal(signals[args[0]]))
+	time.Sleep(5 * time.Millisecond)
+	_ = cmd.Process.Signal(signals[args[0]]) // it may have ended
 	select {
 	case <-done:
 	case <-time.After(5 * time.Second):
