@@ -5,13 +5,18 @@ package atomicfile
 
 import (
 	"bufio"
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strings"
 	"sync"
+
+	"github.com/ortscore/ortscore/io/internal/filesystem"
 )
 
 // bufferSize is the size of the write buffer: large enough that a system call
@@ -28,8 +33,8 @@ type File struct {
 	temp   string
 	force  bool
 	done   bool
-	sys    system
-	file   handle
+	sys    filesystem.System
+	file   filesystem.Handle
 	buf    *bufio.Writer
 }
 
@@ -45,15 +50,29 @@ func RemoveAll() {
 	})
 }
 
-// existsError says that there is a file where a new one was wanted.
-type existsError struct{ path string }
+// oldTemp is the end of a temporary file's name.
+var oldTemp = regexp.MustCompile(`^\.tmp-[0-9a-f]{8}$`)
 
-func (e *existsError) Error() string {
-	return e.path + ": want a new file, got one that exists"
+// RemoveOld removes the temporary files of path that processes have left behind which were
+// killed, and returns their names. Whoever is writing to path now, in another process,
+// fails at Commit.
+func RemoveOld(path string) (removed []string) {
+	target, err := filesystem.FollowLinks(path)
+	if err != nil {
+		return nil
+	}
+	dir, base := filepath.Split(target)
+	entries, _ := os.ReadDir(cmp.Or(dir, ".")) // a folder that cannot be read may be written to
+	for _, e := range entries {
+		end, ours := strings.CutPrefix(e.Name(), "."+base)
+		name := dir + e.Name()
+		_, live := temporary.Load(name)
+		if ours && !live && oldTemp.MatchString(end) && e.Type().IsRegular() && os.Remove(name) == nil {
+			removed = append(removed, name)
+		}
+	}
+	return removed
 }
-
-// Is makes the error one of the fs.ErrExist family.
-func (e *existsError) Is(target error) bool { return target == fs.ErrExist }
 
 // Create starts a file that Commit will put at path. Nothing is visible under
 // that name before.
@@ -64,34 +83,24 @@ func (e *existsError) Is(target error) bool { return target == fs.ErrExist }
 // over its permissions. Where path is a symbolic link, the file it points to is
 // written and the link stays.
 func Create(path string, force bool) (*File, error) {
-	return create(osSystem{}, path, force)
+	return create(filesystem.OS{}, path, force)
 }
 
-func create(sys system, path string, force bool) (*File, error) {
+func create(sys filesystem.System, path string, force bool) (*File, error) {
 	f := &File{path: path, force: force, sys: sys}
 	var err error
-	if f.target, err = followLinks(path); err != nil {
+	if f.target, err = filesystem.FollowLinks(path); err != nil {
 		return nil, f.fail("create", err)
 	}
-	old, err := sys.lstat(f.target)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		old = nil
-	case err != nil:
-		return nil, f.fail("create", err)
-	case old.IsDir():
-		return nil, fmt.Errorf("%s: want a file, got a folder", path)
-	case !old.Mode().IsRegular():
-		// A rename would put a plain file in the place of /dev/null.
-		return nil, fmt.Errorf("%s: want a regular file, got a device, pipe or socket", path)
-	case !force:
-		return nil, &existsError{path}
+	old, err := filesystem.Writable(sys, path, f.target, force)
+	if err != nil {
+		return nil, err
 	}
 	if err := f.openTemp(); err != nil {
 		return nil, f.fail("create", err)
 	}
 	if old != nil {
-		if err := f.file.Chmod(old.Mode().Perm()); err != nil {
+		if err := sys.Chmod(f.temp, old.Mode().Perm()); err != nil {
 			f.discard()
 			return nil, f.fail("create", err)
 		}
@@ -107,7 +116,7 @@ func (f *File) openTemp() error {
 	for try := 0; ; try++ {
 		f.temp = fmt.Sprintf("%s.%s.tmp-%08x", dir, base, rand.Uint32())
 		var err error
-		f.file, err = f.sys.create(f.temp)
+		f.file, err = f.sys.Open(f.temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL)
 		if err == nil {
 			temporary.Store(f.temp, true)
 		}
@@ -141,11 +150,7 @@ func (f *File) Commit() error {
 		f.discard()
 		return err
 	}
-	dir, _ := filepath.Split(f.target)
-	if dir == "" {
-		dir = "."
-	}
-	if err := f.sys.syncDir(dir); err != nil {
+	if err := f.sys.SyncDir(filesystem.Folder(f.target)); err != nil {
 		return f.fail("sync folder", err)
 	}
 	return nil
@@ -162,35 +167,11 @@ func (f *File) finish() error {
 	if err := f.file.Close(); err != nil {
 		return f.fail("close", err)
 	}
-	if !f.force {
-		return f.publishNew()
+	if err := filesystem.Publish(f.sys, f.path, f.temp, f.target, f.force); err != nil {
+		return err
 	}
-	if err := f.sys.rename(f.temp, f.target); err != nil {
-		return f.fail("rename", err)
-	}
-	return nil
-}
-
-// publishNew gives the file its name without ever replacing one: link, unlike
-// rename, fails on a name that is taken.
-func (f *File) publishNew() error {
-	err := f.sys.link(f.temp, f.target)
-	switch {
-	case err == nil:
-		// The file is in place; a second name left behind would do no harm.
-		_ = f.sys.remove(f.temp)
-		return nil
-	case errors.Is(err, fs.ErrExist):
-		return &existsError{f.path}
-	}
-	// Not every file system has hard links. Looking first leaves a short race,
-	// the best that rename alone can do.
-	if _, err := f.sys.lstat(f.target); err == nil {
-		return &existsError{f.path}
-	}
-	if err := f.sys.rename(f.temp, f.target); err != nil {
-		return f.fail("rename", err)
-	}
+	// The file is in place; a second name left behind would do no harm.
+	_ = f.sys.Remove(f.temp)
 	return nil
 }
 
@@ -209,17 +190,8 @@ func (f *File) Abort() error {
 func (f *File) discard() error {
 	defer temporary.Delete(f.temp)
 	_ = f.file.Close() // may be closed already; nothing in it is wanted
-	return f.sys.remove(f.temp)
+	return f.sys.Remove(f.temp)
 }
 
 // fail names the path the caller knows in place of the temporary one.
-func (f *File) fail(op string, err error) error {
-	var path *fs.PathError
-	var link *os.LinkError
-	if errors.As(err, &path) {
-		err = path.Err
-	} else if errors.As(err, &link) {
-		err = link.Err
-	}
-	return fmt.Errorf("%s: %s: %w", f.path, op, err)
-}
+func (f *File) fail(op string, err error) error { return filesystem.Fail(f.path, op, err) }

@@ -193,3 +193,29 @@ func TestPathsThatCannotBeWritten(t *testing.T) {
 	}
 	require.Equal(t, []string{"loop", "pipe"}, names(t, dir))
 }
+
+// What killed processes have left is removed, and nothing else.
+func TestRemoveOld(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "out.jsonl")
+	live, err := Create(path, false)
+	require.NoError(t, err)
+	defer live.Abort()
+	keep := []string{"out.jsonl.tmp-01234567", ".out.jsonl.tmp-0123456", ".out.jsonl.tmp-0123456g", ".out.jsonl.gz.tmp-01234567", ".out.jsonl.tmp-01234567.x", ".a.out.jsonl.tmp-01234567"}
+	for _, name := range append(keep, ".out.jsonl.tmp-01234567", ".out.jsonl.tmp-fedcba98") {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), nil, 0o666))
+	}
+	require.NoError(t, os.Mkdir(filepath.Join(dir, ".out.jsonl.tmp-00000000"), 0o777))
+	require.NoError(t, os.Symlink("out.jsonl", filepath.Join(dir, "link.jsonl")))
+	require.Equal(t, []string{filepath.Join(dir, ".out.jsonl.tmp-01234567"), filepath.Join(dir, ".out.jsonl.tmp-fedcba98")}, RemoveOld(filepath.Join(dir, "link.jsonl")))
+	require.Empty(t, RemoveOld(path))
+	for _, name := range keep {
+		require.FileExists(t, filepath.Join(dir, name))
+	}
+	require.NoError(t, live.Commit())
+	require.Empty(t, RemoveOld(filepath.Join(dir, "none", "out.jsonl")))
+
+	t.Chdir(dir)
+	require.NoError(t, os.WriteFile(".out.jsonl.tmp-01234567", nil, 0o666))
+	require.Equal(t, []string{".out.jsonl.tmp-01234567"}, RemoveOld("out.jsonl"))
+}

@@ -9,72 +9,74 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/ortscore/ortscore/io/internal/filesystem"
 )
 
 // faulty is the real file system with some operations failing.
 type faulty struct {
-	osSystem
+	filesystem.OS
 	fail map[string]error // by operation
 }
 
-func (s faulty) create(name string) (handle, error) {
+func (s faulty) Open(name string, flag int) (filesystem.Handle, error) {
 	if err := s.fail["create"]; err != nil {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
 	}
-	h, err := s.osSystem.create(name)
+	h, err := s.OS.Open(name, flag)
 	return faultyHandle{h, s.fail}, err
 }
 
-func (s faulty) link(from, to string) error {
+func (s faulty) Link(from, to string) error {
 	if err := s.fail["link"]; err != nil {
 		return &os.LinkError{Op: "link", Old: from, New: to, Err: err}
 	}
-	return s.osSystem.link(from, to)
+	return s.OS.Link(from, to)
 }
 
-func (s faulty) rename(from, to string) error {
+func (s faulty) Rename(from, to string) error {
 	if err := s.fail["rename"]; err != nil {
 		return &os.LinkError{Op: "rename", Old: from, New: to, Err: err}
 	}
-	return s.osSystem.rename(from, to)
+	return s.OS.Rename(from, to)
 }
 
-func (s faulty) syncDir(name string) error {
+func (s faulty) SyncDir(name string) error {
 	if err := s.fail["syncDir"]; err != nil {
 		return err
 	}
-	return s.osSystem.syncDir(name)
+	return s.OS.SyncDir(name)
 }
 
 type faultyHandle struct {
-	handle
+	filesystem.Handle
 	fail map[string]error
 }
 
 func (h faultyHandle) Write(p []byte) (int, error) {
 	if err := h.fail["write"]; err != nil {
-		n, _ := h.handle.Write(p[:len(p)/2]) // a full disk takes what fits
+		n, _ := h.Handle.Write(p[:len(p)/2]) // a full disk takes what fits
 		return n, &fs.PathError{Op: "write", Path: "the temporary name", Err: err}
 	}
-	return h.handle.Write(p)
+	return h.Handle.Write(p)
 }
 
 func (h faultyHandle) Sync() error {
 	if err := h.fail["sync"]; err != nil {
 		return err
 	}
-	return h.handle.Sync()
+	return h.Handle.Sync()
 }
 
-func (h faultyHandle) Chmod(m fs.FileMode) error {
-	if err := h.fail["chmod"]; err != nil {
+func (s faulty) Chmod(name string, m fs.FileMode) error {
+	if err := s.fail["chmod"]; err != nil {
 		return err
 	}
-	return h.handle.Chmod(m)
+	return s.OS.Chmod(name, m)
 }
 
 func (h faultyHandle) Close() error {
-	err := h.handle.Close()
+	err := h.Handle.Close()
 	if h.fail["close"] != nil {
 		return h.fail["close"]
 	}
@@ -108,7 +110,7 @@ func TestFailingFileSystem(t *testing.T) {
 	}
 }
 
-func writeOver(path string, sys system) error {
+func writeOver(path string, sys filesystem.System) error {
 	f, err := create(sys, path, true)
 	if err != nil {
 		return err
