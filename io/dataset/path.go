@@ -55,3 +55,11 @@ func SameFile(a, b string) bool {
 	}
 	return filepath.Base(a) == filepath.Base(b) && os.SameFile(folderA, folderB)
 }
+
+// Infix puts text before the extension of a path: "d/train.TEXT.jsonl.gz" for
+// "d/train.jsonl.gz" and ".TEXT". A path without an extension that we read gets it at
+// its end.
+func Infix(path, text string) string {
+	stem, ext, _, _ := splitPath(path)
+	return stem + text + ext
+}

@@ -3,9 +3,11 @@ package dataset
 import (
 	"bufio"
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash/maphash"
+	"hash"
 	"io"
 	"os"
 
@@ -27,31 +29,41 @@ type Reader struct {
 	kind    string // "gzip" or "zstd", "" for plain text
 	lines   *bufio.Reader
 	closers []func() error
-	line    int          // lines read so far
-	hash    maphash.Hash // of all bytes of these
-	buf     []byte       // the line being read
-	maxLine int          // MaxLine, less in tests
-	final   error        // what every further Next gives
+	line    int       // lines read so far
+	rows    int       // of these, the ones that are not blank
+	hash    hash.Hash // of all bytes of these
+	buf     []byte    // the line being read
+	maxLine int       // MaxLine, less in tests
+	final   error     // what every further Next gives
 }
 
 // NewReader reads the lines of r as they are; name is the file in messages.
 func NewReader(name string, r io.Reader) *Reader {
-	in := &Reader{name: name, lines: bufio.NewReaderSize(r, readSize), maxLine: MaxLine}
-	in.hash.SetSeed(contentSeed)
-	return in
+	return &Reader{name: name, lines: bufio.NewReaderSize(r, readSize), maxLine: MaxLine, hash: sha256.New()}
 }
 
-// Content tells what a Reader has read: two that have read the same bytes have the
-// same Content. It has no meaning in another process.
+// Name is the file in messages.
+func (r *Reader) Name() string { return r.name }
+
+// Rows is how many rows were read or passed over so far, bad ones included.
+func (r *Reader) Rows() int { return r.rows }
+
+// Content tells what a Reader has read, decompressed: two that have read the same bytes
+// have the same Content.
 type Content struct {
 	Lines int // blank ones included
-	sum   uint64
+	sum   [sha256.Size]byte
 }
 
-var contentSeed = maphash.MakeSeed()
+// SHA256 is the digest of what was read, in hexadecimal digits.
+func (c Content) SHA256() string { return hex.EncodeToString(c.sum[:]) }
 
 // Content returns what was read so far.
-func (r *Reader) Content() Content { return Content{r.line, r.hash.Sum64()} }
+func (r *Reader) Content() Content {
+	c := Content{Lines: r.line}
+	r.hash.Sum(c.sum[:0])
+	return c
+}
 
 // ErrChanged is in the chain of Changed's error.
 var ErrChanged = errors.New("the file has changed since it was checked")
@@ -129,6 +141,26 @@ func (r *Reader) unpackZstd(in io.Reader) (io.Reader, error) {
 // "\r\n", the last one in nothing, and a byte order mark may stand before the
 // first.
 func (r *Reader) Next() (*Row, error) {
+	line, err := r.next()
+	if err != nil {
+		return nil, err
+	}
+	return Parse(r.name, r.line, bytes.Clone(line))
+}
+
+// Skip passes over the next row without a look at what it says. Its error is as Next's,
+// and never an *Error.
+func (r *Reader) Skip() error {
+	_, err := r.next()
+	var bad *Error
+	if errors.As(err, &bad) {
+		return nil
+	}
+	return err
+}
+
+// next gives the line of the next row, valid until the next call.
+func (r *Reader) next() ([]byte, error) {
 	for r.final == nil {
 		line, tooLong := r.readLine()
 		if r.final != nil {
@@ -136,15 +168,16 @@ func (r *Reader) Next() (*Row, error) {
 		}
 		r.line++
 		if tooLong {
+			r.rows++
 			return nil, &Error{File: r.name, Line: r.line, Msg: fmt.Sprintf("want a line of at most %d MiB, got a longer one", r.maxLine>>20)}
 		}
 		if r.line == 1 {
 			line = bytes.TrimPrefix(line, []byte("\ufeff"))
 		}
-		if len(bytes.Trim(line, " \t\r")) == 0 {
-			continue
+		if len(bytes.Trim(line, " \t\r")) > 0 {
+			r.rows++
+			return line, nil
 		}
-		return Parse(r.name, r.line, bytes.Clone(line))
 	}
 	return nil, r.final
 }

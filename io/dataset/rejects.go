@@ -42,10 +42,7 @@ func NewRejects(out string, force bool) (*Rejects, error) {
 // Path is where the bad rows go.
 func (r *Rejects) Path() string { return r.path }
 
-// Add writes one bad row: {"file", "line", "error", "row"}. The row is the JSON
-// as it stood in its file, so that the mended ones can be scored later; a string
-// of the line, with U+FFFD for bytes that are not UTF-8, if it was not valid
-// JSON; null if it was too long to keep.
+// Add writes one bad row.
 func (r *Rejects) Add(bad *Error) error {
 	if r.w == nil {
 		w, err := Create(r.path, r.force)
@@ -54,20 +51,7 @@ func (r *Rejects) Add(bad *Error) error {
 		}
 		r.w = w
 	}
-	row := []byte("null")
-	if bad.Raw != nil {
-		row = bytes.TrimSpace(bad.Raw)
-		if !utf8.Valid(row) || !json.Valid(row) {
-			row = quote(string(bad.Raw))
-		}
-	}
-	reason := bad.reason()
-	if bad.Column > 0 {
-		reason = fmt.Sprintf("column %d: %s", bad.Column, reason)
-	}
-	line := fmt.Appendf(nil, `{"file": %s, "line": %d, "error": %s, "row": %s}`,
-		quote(bad.File), bad.Line, quote(reason), row)
-	return r.w.Write(line)
+	return r.w.Write(RejectLine(bad))
 }
 
 // Commit puts the file in place. If there were no bad rows it removes the file
@@ -92,6 +76,26 @@ func (r *Rejects) Abort() error {
 		return nil
 	}
 	return r.w.Abort()
+}
+
+// RejectLine is the line of a bad row, without its line end: {"file", "line",
+// "error", "row"}. The row is the JSON as it stood in its file, so that the mended
+// ones can be scored later; a string of the line, with U+FFFD for bytes that are
+// not UTF-8, if it was not valid JSON; null if it was too long to keep.
+func RejectLine(bad *Error) []byte {
+	row := []byte("null")
+	if bad.Raw != nil {
+		row = bytes.TrimSpace(bad.Raw)
+		if !utf8.Valid(row) || !json.Valid(row) {
+			row = quote(string(bad.Raw))
+		}
+	}
+	reason := bad.reason()
+	if bad.Column > 0 {
+		reason = fmt.Sprintf("column %d: %s", bad.Column, reason)
+	}
+	return fmt.Appendf(nil, `{"file": %s, "line": %d, "error": %s, "row": %s}`,
+		quote(bad.File), bad.Line, quote(reason), row)
 }
 
 // quote writes a JSON string that stays readable: no \u003c for "<".
