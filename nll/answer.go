@@ -1,12 +1,10 @@
 package nll
 
 import (
-	"encoding/binary"
 	"fmt"
-	"hash/fnv"
-	"math/rand/v2"
 	"strings"
 
+	"github.com/ortscore/ortscore/io/dataset"
 	"github.com/ortscore/ortscore/model"
 )
 
@@ -32,19 +30,13 @@ func ParseAnswerChoice(name string) (AnswerChoice, error) {
 	return "", fmt.Errorf("want first, random, best or mean, got %q", name)
 }
 
-// choose returns the answers that are scored. Random hashes the seed with the
-// row's own words, so a draw does not depend on the row's place in the file.
+// choose returns the answers that are scored.
 func (c AnswerChoice) choose(answers []string, query string, seed uint64) []string {
 	switch {
 	case c == Best || c == Mean:
 		return answers
 	case c == Random && len(answers) > 1:
-		h := fnv.New64a()
-		for _, s := range append([]string{query}, answers...) {
-			h.Write(binary.AppendUvarint(nil, uint64(len(s))))
-			h.Write([]byte(s))
-		}
-		i := rand.New(rand.NewPCG(seed, h.Sum64())).IntN(len(answers))
+		i := dataset.Draw(seed, query, answers).IntN(len(answers))
 		return answers[i : i+1]
 	}
 	return answers[:1]

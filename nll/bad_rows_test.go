@@ -1,18 +1,14 @@
 package nll
 
 import (
-	"encoding/json"
-	"fmt"
 	"math"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/ortscore/ortscore/io/dataset"
+	"github.com/ortscore/ortscore/io/job"
 	"github.com/ortscore/ortscore/model"
 	"github.com/ortscore/ortscore/model/modeltest"
 )
@@ -43,11 +39,8 @@ func nanOn(char byte) *modeltest.LM {
 }
 
 func TestRunSkips(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "out.jsonl")
-	rejects, err := dataset.NewRejects(path, false)
-	require.NoError(t, err)
-	j, out := job(nanOn('~')), &lines{}
-	j.Rejects = rejects
+	j, out := newJob(nanOn('~')), &lines{}
+	j.SkipBad = true
 	sum, err := j.Run(t.Context(), reader(badLines...), out)
 	require.NoError(t, err)
 	require.Equal(t, 3, sum.Rows)
@@ -56,31 +49,17 @@ func TestRunSkips(t *testing.T) {
 	require.Equal(t, 3, strings.Count(out.String(), "\n"))
 	require.NotContains(t, out.String(), "NaN")
 
-	require.NoError(t, rejects.Commit())
-	text, err := os.ReadFile(rejects.Path())
-	require.NoError(t, err)
-	var got []string
-	for line := range strings.Lines(string(text)) {
-		var r struct {
-			Line  int
-			Error string
-			Row   any
-		}
-		require.NoError(t, json.Unmarshal([]byte(line), &r))
-		require.NotNil(t, r.Row)
-		got = append(got, fmt.Sprintf("%d: %s", r.Line, r.Error))
-	}
 	require.Equal(t, []string{
 		"2: column 14: want a whole JSON object on the line, got its end too early",
 		`3: answers: want an answer of at least one token, got ""`,
 		"5: pos: want a list of strings, got a number",
 		"6: pos[0]: want a finite score, got NaN: the model's logits are not finite",
-	}, got)
+	}, out.Reasons)
 
 	// Check reads the same rows; those that only the tokenizer and the model find are good to it.
-	count, err := j.Check(t.Context(), reader(badLines...), true)
+	count, err := j.count(t.Context(), reader(badLines...), true)
 	require.NoError(t, err)
-	require.Equal(t, Count{Rows: 4, Bad: 3, Passages: 8, Sequences: 8}, count)
+	require.Equal(t, job.Count{Rows: 4, Bad: 3, Passages: 8, Units: 8}, count)
 }
 
 func TestRunStopsAtBadRows(t *testing.T) {
@@ -96,13 +75,13 @@ func TestRunStopsAtBadRows(t *testing.T) {
 		// One answer of several: neither the best of the others nor a mean hides it.
 		{`{"query": "q", "answers": ["a", "~"], "pos": ["p"], "neg": ["n"]}`, "rows.jsonl:3: pos[0]: want a finite score, got NaN: the model's logits are not finite", false},
 	} {
-		j, out := job(nanOn('~')), &lines{}
+		j, out := newJob(nanOn('~')), &lines{}
 		j.Answers = Best
 		sum, err := j.Run(t.Context(), reader(goodLine, goodLine, c.line, goodLine), out)
 		require.EqualError(t, err, c.want)
 		require.Equal(t, 2, sum.Rows, "rows before it were scored")
 
-		_, err = j.Check(t.Context(), reader(goodLine, goodLine, c.line, goodLine), false)
+		_, err = j.count(t.Context(), reader(goodLine, goodLine, c.line, goodLine), false)
 		if c.checked {
 			require.EqualError(t, err, c.want)
 		} else {
@@ -119,7 +98,7 @@ func TestRunRefusesInfinity(t *testing.T) {
 			l.F32[i] = float32(math.Inf(-1))
 		}
 	}
-	j := job(lm)
+	j := newJob(lm)
 	j.Answers = Best
 	_, err := j.Run(t.Context(), reader(`{"query": "q", "answers": ["a", "b"], "pos": ["p"]}`), &lines{})
 	require.EqualError(t, err, "rows.jsonl:1: pos[0]: want a finite score, got -Inf: the model's logits are not finite")

@@ -20,21 +20,25 @@ type Builder struct {
 	Control      Control      // for texts with control tokens of a template's; nil where there are none
 }
 
-// Built are the sequences of one example: for each passage, one for each
-// scored answer.
-type Built struct {
-	Sequences   []model.Sequence
-	Cuts        int  // passages that were cut
-	SpanDiffers bool // the two rules for the answer's tokens disagree somewhere
+// Build makes an example's sequences. Errors of the data are *dataset.Error.
+func (b *Builder) Build(ex *Example) error {
+	build := b.fromTexts
+	if ex.Tokens != nil {
+		build = b.fromTokens
+	}
+	if err := build(ex); err != nil {
+		return err
+	}
+	ex.Repeats = ex.repeats()
+	return nil
 }
 
-// repeats says whether two of so many passages are the same to the model: as their
-// sequences are, and model.LM runs one of them for both.
-func (b *Built) repeats(passages int) bool {
-	seen := make(map[string]bool, passages)
-	for i := 0; i < len(b.Sequences); i += len(b.Sequences) / passages {
+// repeats says whether two passages are the same to the model, as their sequences are.
+func (ex *Example) repeats() bool {
+	seen := make(map[string]bool, ex.count())
+	for i := 0; i < len(ex.Sequences); i += len(ex.Sequences) / ex.count() {
 		var key []byte
-		for _, id := range b.Sequences[i].Tokens {
+		for _, id := range ex.Sequences[i].Tokens {
 			key = binary.LittleEndian.AppendUint32(key, uint32(id))
 		}
 		if seen[string(key)] {
@@ -45,55 +49,48 @@ func (b *Built) repeats(passages int) bool {
 	return false
 }
 
-// Build tokenises an example. Errors of the data are *dataset.Error.
-func (b *Builder) Build(ex *Example) (*Built, error) {
-	if ex.Tokens != nil {
-		return b.fromTokens(ex)
-	}
-	out := &Built{}
+func (b *Builder) fromTexts(ex *Example) error {
 	context, err := b.context(ex)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if err := b.checkLengths(ex, context); err != nil {
-		return nil, err
+		return err
 	}
 	refLens := make([]int, len(ex.Answers))
 	for i, a := range ex.Answers {
-		n, err := referenceLen(b.Tokenizer, a)
-		if err != nil {
-			return nil, ex.Row.Errorf("answers", "%v", err)
+		if refLens[i], err = referenceLen(b.Tokenizer, a); err != nil {
+			return ex.Row.Errorf("answers", "%v", err)
 		}
-		refLens[i] = n
 	}
 	for i, p := range ex.Passages {
 		passage, cut, err := b.cutTo(p, b.KeyMaxLength)
 		if err != nil {
-			return nil, ex.Row.Errorf(ex.passageField(i), "%v", err)
+			return ex.Row.Errorf(ex.passageField(i), "%v", err)
 		}
 		for a, answer := range ex.Answers {
 			tokens, span, shortened, err := b.sequence(ex, Fields{passage, ex.Query, answer, context})
 			if err != nil {
-				return nil, err
+				return err
 			}
 			cut = cut || shortened
 			reference := referenceSpan(tokens, refLens[a])
 			// The reference's rule is about an answer at the end, and only there.
 			differs := b.Conversation == nil && b.template(ex.Task).EndsWithAnswer() && span != reference
-			out.SpanDiffers = out.SpanDiffers || differs
+			ex.SpanDiffers = ex.SpanDiffers || differs
 			if b.Span == Reference {
 				span = reference
 			}
 			if err := b.check(ex, tokens, span, answer); err != nil {
-				return nil, err
+				return err
 			}
-			out.Sequences = append(out.Sequences, model.Answer(tokens, span))
+			ex.Sequences = append(ex.Sequences, model.Answer(tokens, span))
 		}
 		if cut {
-			out.Cuts++
+			ex.Cuts++
 		}
 	}
-	return out, nil
+	return nil
 }
 
 func (b *Builder) template(task Task) *Template {
@@ -106,7 +103,7 @@ func (b *Builder) template(task Task) *Template {
 // context returns what fills {context}: a row's own field, which a template of
 // one's own asks for, and which an lrlm row may leave out.
 func (b *Builder) context(ex *Example) (string, error) {
-	if b.template(ex.Task).occurrences("context") == 0 {
+	if b.template(ex.Task).Count("context") == 0 {
 		return "", nil
 	}
 	context, ok, err := ex.Row.String("context")
@@ -133,7 +130,7 @@ func (b *Builder) sequence(ex *Example, f Fields) (tokens []int32, answer model.
 		if f.Passage == "" {
 			return nil, answer, cut, ex.Row.Errorf("query", "want question and answer within %d tokens, got %d", b.MaxLength, len(enc.IDs))
 		}
-		if f.Passage, err = b.dropTokens(f.Passage, max(1, over/template.occurrences("passage"))); err != nil {
+		if f.Passage, err = b.dropTokens(f.Passage, max(1, over/template.Count("passage"))); err != nil {
 			return nil, answer, cut, ex.Row.Errorf("", "%v", err)
 		}
 		cut = true
@@ -191,27 +188,27 @@ func (b *Builder) check(ex *Example, tokens []int32, span model.Span, answer str
 
 // fromTokens joins the token ids of an lrlm row. As in the reference, the
 // passage's share is not held to KeyMaxLength; MaxLength cuts it from its end.
-func (b *Builder) fromTokens(ex *Example) (*Built, error) {
-	t, out := ex.Tokens, &Built{}
+func (b *Builder) fromTokens(ex *Example) error {
+	t := ex.Tokens
 	if b.Template != nil || b.Conversation != nil {
-		return nil, ex.Row.Errorf("score_inputs", "want text for a template, got token ids")
+		return ex.Row.Errorf("score_inputs", "want text for a template, got token ids")
 	}
 	for i, ids := range [][]int32{t.Context, t.Query, t.Answer} {
 		if err := b.checkIDs(ex.Row, tokenFields[1+i], ids); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	rest := len(t.Context) + len(t.Query) + len(t.Answer)
 	if rest > b.MaxLength {
-		return nil, ex.Row.Errorf("query_inputs", "want context, query and answer within %d tokens, got %d", b.MaxLength, rest)
+		return ex.Row.Errorf("query_inputs", "want context, query and answer within %d tokens, got %d", b.MaxLength, rest)
 	}
 	for i, passage := range t.Scores {
 		if err := b.checkIDs(ex.Row, fmt.Sprintf("score_inputs[%d]", i), passage); err != nil {
-			return nil, err
+			return err
 		}
 		if len(passage)+rest > b.MaxLength {
 			passage = passage[:b.MaxLength-rest]
-			out.Cuts++
+			ex.Cuts++
 		}
 		tokens := make([]int32, 0, len(passage)+rest)
 		for _, part := range [][]int32{passage, t.Context, t.Query, t.Answer} {
@@ -219,11 +216,11 @@ func (b *Builder) fromTokens(ex *Example) (*Built, error) {
 		}
 		span := model.Span{From: len(tokens) - len(t.Answer), To: len(tokens)}
 		if span.From < 1 {
-			return nil, ex.Row.Errorf("answer_inputs", "want tokens before the answer, got none")
+			return ex.Row.Errorf("answer_inputs", "want tokens before the answer, got none")
 		}
-		out.Sequences = append(out.Sequences, model.Answer(tokens, span))
+		ex.Sequences = append(ex.Sequences, model.Answer(tokens, span))
 	}
-	return out, nil
+	return nil
 }
 
 func (b *Builder) checkIDs(row *dataset.Row, field string, ids []int32) error {
@@ -237,11 +234,8 @@ func (b *Builder) checkIDs(row *dataset.Row, field string, ids []int32) error {
 
 // passageField names passage i as the row does: pos[0], neg[2], history[1].
 func (ex *Example) passageField(i int) string {
-	switch {
-	case ex.History:
+	if ex.History {
 		return fmt.Sprintf("history[%d]", i)
-	case i < ex.Pos:
-		return fmt.Sprintf("pos[%d]", i)
 	}
-	return fmt.Sprintf("neg[%d]", i-ex.Pos)
+	return dataset.PassageField(i, ex.Pos)
 }

@@ -17,6 +17,12 @@ func example(t testing.TB, line string) *Example {
 	return ex
 }
 
+// build makes the sequences of a copy of an example.
+func build(b *Builder, ex *Example) (*Example, error) {
+	built := *ex
+	return &built, b.Build(&built)
+}
+
 func TestBuild(t *testing.T) {
 	for _, c := range []struct {
 		name, line string
@@ -32,7 +38,7 @@ func TestBuild(t *testing.T) {
 		{"an answer that the passage holds too", `{"query": "q", "answers": "🐝 é", "pos": ["🐝 é"]}`, [][2]string{{"<s>Knowledge: 🐝 é\n\nQuestion: q\n\nAnswer: 🐝 é", "🐝 é"}}},
 	} {
 		b := builder()
-		built, err := b.Build(example(t, c.line))
+		built, err := build(&b, example(t, c.line))
 		require.NoError(t, err, c.name)
 		require.Equal(t, c.want, texts(built.Sequences), c.name)
 		require.Zero(t, built.Cuts)
@@ -43,7 +49,7 @@ func TestBuildReferenceSpan(t *testing.T) {
 	b := builder()
 	b.Span = Reference
 	ex := example(t, `{"query": "q", "answers": ["blue", "blue "], "pos": ["P"]}`)
-	built, err := b.Build(ex)
+	built, err := build(&b, ex)
 	require.NoError(t, err)
 	// " blue" has 5 bytes; the second answer is stripped in the text, not in the rule.
 	got := texts(built.Sequences)
@@ -52,7 +58,7 @@ func TestBuildReferenceSpan(t *testing.T) {
 	require.True(t, built.SpanDiffers)
 
 	b.Span = Offsets
-	built, err = b.Build(ex)
+	built, err = build(&b, ex)
 	require.NoError(t, err)
 	require.Equal(t, "blue", texts(built.Sequences)[1][1])
 	require.True(t, built.SpanDiffers, "counted under either rule")
@@ -60,13 +66,13 @@ func TestBuildReferenceSpan(t *testing.T) {
 	// In a template with text behind the answer the reference's rule says nothing.
 	b.Template, err = ParseTemplate("{passage}: {answer}!", false)
 	require.NoError(t, err)
-	built, err = b.Build(ex)
+	built, err = build(&b, ex)
 	require.NoError(t, err)
 	require.Equal(t, [2]string{"<s>P: blue!", "blue"}, texts(built.Sequences)[0])
 	require.False(t, built.SpanDiffers)
 
 	b.Span, b.Template = Reference, nil
-	_, err = b.Build(example(t, `{"task": "lrlm", "query": "", "answers": "blue", "pos": [""]}`))
+	_, err = build(&b, example(t, `{"task": "lrlm", "query": "", "answers": "blue", "pos": [""]}`))
 	requireBad(t, err, "answers: want text before the answer's first token, got none")
 }
 
@@ -90,7 +96,7 @@ func (wordTokens) Encode(text string, special bool) (enc model.Encoding, err err
 func TestBuildRulesAgree(t *testing.T) {
 	b := builder()
 	b.Tokenizer = wordTokens{}
-	built, err := b.Build(example(t, `{"query": "q", "answers": "the blue sea", "pos": ["P"]}`))
+	built, err := build(&b, example(t, `{"query": "q", "answers": "the blue sea", "pos": ["P"]}`))
 	require.NoError(t, err)
 	require.False(t, built.SpanDiffers)
 	require.Equal(t, 3, AnswerSpan(built.Sequences[0]).Len(), "the space before an answer goes with it")
@@ -126,7 +132,7 @@ func TestBuildRefuses(t *testing.T) {
 		if c.change != nil {
 			c.change(&b)
 		}
-		_, err := b.Build(example(t, c.line))
+		_, err := build(&b, example(t, c.line))
 		requireBad(t, err, c.want, c.name)
 	}
 }
@@ -136,16 +142,16 @@ func TestBuildFromTokens(t *testing.T) {
 	span := func(from, to int) model.Span { return model.Span{From: from, To: to} }
 	b := builder()
 	b.KeyMaxLength = 1 // does not hold here, as it does not in the reference
-	built, err := b.Build(example(t, line))
+	built, err := build(&b, example(t, line))
 	require.NoError(t, err)
-	require.Equal(t, &Built{Sequences: []model.Sequence{
+	require.Equal(t, []model.Sequence{
 		model.Answer([]int32{1, 2, 3, 5, 6, 7, 8, 9}, span(6, 8)),
 		model.Answer([]int32{5, 6, 7, 8, 9}, span(3, 5)),
 		model.Answer([]int32{4, 5, 6, 7, 8, 9}, span(4, 6)),
-	}}, built)
+	}, built.Sequences)
 
 	b.MaxLength = 6
-	built, err = b.Build(example(t, line))
+	built, err = build(&b, example(t, line))
 	require.NoError(t, err)
 	require.Equal(t, []int32{1, 5, 6, 7, 8, 9}, built.Sequences[0].Tokens, "the passage's end goes")
 	require.Equal(t, 1, built.Cuts)
@@ -166,7 +172,7 @@ func TestBuildFromTokens(t *testing.T) {
 		if c.change != nil {
 			c.change(&b)
 		}
-		_, err := b.Build(example(t, c.line))
+		_, err := build(&b, example(t, c.line))
 		requireBad(t, err, c.want)
 	}
 }
@@ -176,7 +182,7 @@ func TestBuildFromTokensOwnsItsMemory(t *testing.T) {
 	b := builder()
 	b.MaxLength = 3
 	ex := example(t, `{"task": "lrlm", "pos": ["p"], "score_inputs": [[1, 2, 3, 4]], "context_inputs": [], "query_inputs": [], "answer_inputs": [9]}`)
-	_, err := b.Build(ex)
+	_, err := build(&b, ex)
 	require.NoError(t, err)
 	require.Equal(t, []int32{1, 2, 3, 4}, ex.Tokens.Scores[0])
 }

@@ -20,14 +20,14 @@ func TestContext(t *testing.T) {
 		{"lrlm without", `{"task": "lrlm", "query": "q", "answers": "a", "pos": ["p"]}`, nil, "<s>pqa", ""},
 		{"a template", `{"query": "q", "answers": "a", "pos": ["p"], "context": "c"}`, own, "<s>p c a", ""},
 		{"a template without", `{"query": "q", "answers": "a", "pos": ["p"]}`, own, "",
-			"rows.jsonl:1: context: want a string for {context}, got none"},
+			"rows.jsonl:7: context: want a string for {context}, got none"},
 		{"not a string", `{"query": "q", "answers": "a", "pos": ["p"], "context": 7}`, own, "",
-			"rows.jsonl:1: context: want a string, got a number"},
+			"rows.jsonl:7: context: want a string, got a number"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			j := job(toy())
+			j := newJob(toy())
 			j.Builder.Template = c.template
-			_, built, err := j.Next(reader(c.line))
+			built, _, err := j.Read(parse(t, c.line))
 			if c.err != "" {
 				require.EqualError(t, err, c.err)
 				return
@@ -40,8 +40,8 @@ func TestContext(t *testing.T) {
 
 // Token ids have no places for a template's fields.
 func TestTemplateWantsText(t *testing.T) {
-	j := job(toy())
+	j := newJob(toy())
 	j.Builder.Template = mustTemplate("{passage}{answer}", true)
-	_, _, err := j.Next(reader(`{"task": "lrlm", "pos": ["p"], "score_inputs": [[1]], "context_inputs": [], "query_inputs": [], "answer_inputs": [2]}`))
-	require.EqualError(t, err, "rows.jsonl:1: score_inputs: want text for a template, got token ids")
+	_, _, err := j.Read(parse(t, `{"task": "lrlm", "pos": ["p"], "score_inputs": [[1]], "context_inputs": [], "query_inputs": [], "answer_inputs": [2]}`))
+	require.EqualError(t, err, "rows.jsonl:7: score_inputs: want text for a template, got token ids")
 }

@@ -32,7 +32,7 @@ func TestBuildCutsPassageToKeyMaxLength(t *testing.T) {
 		b.KeyMaxLength = c.n
 		ex := example(t, `{"query": "q", "answers": ["a", "b"], "pos": ["x"]}`)
 		ex.Passages = []string{c.passage, "k"}
-		built, err := b.Build(ex)
+		built, err := build(&b, ex)
 		require.NoError(t, err)
 		require.Equal(t, "<s>Knowledge: "+c.want+"\n\nQuestion: q\n\nAnswer: a", texts(built.Sequences)[0][0])
 		cuts := 0
@@ -52,7 +52,7 @@ func TestBuildCutsPassageToMaxLength(t *testing.T) {
 	for limit := empty; limit < empty+len(passage)+2; limit++ {
 		b := builder()
 		b.MaxLength = limit
-		built, err := b.Build(example(t, line))
+		built, err := build(&b, example(t, line))
 		require.NoError(t, err)
 		require.LessOrEqual(t, len(built.Sequences[0].Tokens), limit)
 		text := texts(built.Sequences)[0]
@@ -71,7 +71,7 @@ func TestBuildCutsPassageToMaxLength(t *testing.T) {
 	}
 	b := builder()
 	b.MaxLength = empty - 1
-	_, err := b.Build(example(t, line))
+	_, err := build(&b, example(t, line))
 	requireBad(t, err, "query: want question and answer within 49 tokens, got 50")
 }
 
@@ -82,7 +82,7 @@ func TestBuildCutsEveryOccurrence(t *testing.T) {
 	b.Template, err = ParseTemplate("{passage}|{passage}|{answer}", false)
 	require.NoError(t, err)
 	b.MaxLength = 1 + 2*7 + 3
-	built, err := b.Build(example(t, `{"query": "q", "answers": "a", "pos": ["0123456789"]}`))
+	built, err := build(&b, example(t, `{"query": "q", "answers": "a", "pos": ["0123456789"]}`))
 	require.NoError(t, err)
 	require.Equal(t, "<s>0123456|0123456|a", texts(built.Sequences)[0][0])
 	require.Equal(t, 1, built.Cuts)
@@ -94,7 +94,7 @@ func TestBuildCutsThroughWhiteSpace(t *testing.T) {
 	b := builder()
 	line := `{"query": "q", "answers": "a", "pos": ["abc` + strings.Repeat(" ", 300) + `def"]}`
 	b.MaxLength = len("?Knowledge: ab\n\nQuestion: q\n\nAnswer: a")
-	built, err := b.Build(example(t, line))
+	built, err := build(&b, example(t, line))
 	require.NoError(t, err)
 	require.Equal(t, "<s>Knowledge: ab\n\nQuestion: q\n\nAnswer: a", texts(built.Sequences)[0][0])
 }
@@ -107,7 +107,7 @@ func TestBuildCutEnds(t *testing.T) {
 	b := builder()
 	b.Tokenizer = trailing{}
 	b.MaxLength = len("?Knowledge: ab\n\nQuestion: q\n\nAnswer: a?")
-	built, err := b.Build(example(t, `{"query": "q", "answers": "a", "pos": ["abcdef"]}`))
+	built, err := build(&b, example(t, `{"query": "q", "answers": "a", "pos": ["abcdef"]}`))
 	require.NoError(t, err)
 	require.Len(t, built.Sequences[0].Tokens, b.MaxLength)
 }

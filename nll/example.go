@@ -2,9 +2,11 @@ package nll
 
 import (
 	"github.com/ortscore/ortscore/io/dataset"
+	"github.com/ortscore/ortscore/model"
 )
 
-// Example is a row that was understood: what is to be scored, still as text.
+// Example is a row on its way from its line to its scores: what is to be scored, as
+// text, and what Builder.Build makes of that.
 type Example struct {
 	Row      *dataset.Row
 	Task     Task
@@ -15,6 +17,12 @@ type Example struct {
 	History  bool
 	Ignored  bool         // the row has pos or neg beside its history; as in the reference, they get no score
 	Tokens   *TokenInputs // of an lrlm row with token ids; nil for text
+
+	// Sequences are the tokenised texts: for each passage, one for each scored answer.
+	Sequences   []model.Sequence
+	Cuts        int  // passages that were cut
+	SpanDiffers bool // the two rules for the answer's tokens disagree somewhere
+	Repeats     bool // some passages are the same to the model, which then runs one of them
 }
 
 // TokenInputs are the token ids of an lrlm row. They are scored as they stand,
@@ -73,19 +81,14 @@ func (ex *Example) readPassages() error {
 		ex.History, ex.Passages, ex.Ignored = true, history, others
 		return nil
 	}
-	pos, okPos, err := ex.Row.Strings("pos")
+	passages, pos, ok, err := ex.Row.Passages()
 	if err != nil {
 		return err
 	}
-	neg, okNeg, err := ex.Row.Strings("neg")
-	if err != nil {
-		return err
-	}
-	if !okPos && !okNeg {
+	if !ok {
 		return ex.Row.Errorf("pos", "want pos, neg or history, got none of them")
 	}
-	ex.Pos = len(pos)
-	ex.Passages = append(pos[:len(pos):len(pos)], neg...)
+	ex.Passages, ex.Pos = passages, pos
 	return nil
 }
 

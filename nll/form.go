@@ -23,8 +23,7 @@ type Conversation func(message, answer string) (Text, error)
 var messages = func() map[Task]*Template {
 	out := map[Task]*Template{}
 	for task, t := range templates {
-		last := len(t.fields) - 1 // the answer
-		out[task] = &Template{literals: append(t.literals[:last:last], ""), fields: t.fields[:last], strip: t.strip}
+		out[task] = &Template{t.WithoutLast(), t.strip}
 	}
 	return out
 }()
@@ -66,7 +65,7 @@ func (b *Builder) checkLengths(ex *Example, context string) error {
 	}
 	for _, f := range fields {
 		text := strip(f.text)
-		if len(text) <= longField || t.occurrences(f.place) == 0 {
+		if len(text) <= longField || t.Count(f.place) == 0 {
 			continue
 		}
 		enc, err := model.EncodeFirst(b.Tokenizer, text, b.MaxLength)

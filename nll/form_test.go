@@ -32,7 +32,7 @@ func TestBuildConversation(t *testing.T) {
 	} {
 		b := builder()
 		b.Control, b.Conversation = control{}, talk
-		built, err := b.Build(example(t, c.line))
+		built, err := build(&b, example(t, c.line))
 		require.NoError(t, err)
 		require.Equal(t, [][2]string{{c.want, c.answer}}, texts(built.Sequences), "no BOS but the template's own")
 		require.False(t, built.SpanDiffers, "the reference has no rule for it")
@@ -45,24 +45,24 @@ func TestBuildConversationCutsThePassage(t *testing.T) {
 	const rest = "user(KNOWLEDGE: \n\nQUESTION: Q)model(AN ANSWER"
 	for room := range 20 {
 		b.MaxLength = len(rest) + room
-		built, err := b.Build(example(t, `{"query": "q", "answers": "an answer", "pos": ["abcdefghijkl"]}`))
+		built, err := build(&b, example(t, `{"query": "q", "answers": "an answer", "pos": ["abcdefghijkl"]}`))
 		require.NoError(t, err)
 		want := strings.Replace(rest, "KNOWLEDGE: ", "KNOWLEDGE: "+"ABCDEFGHIJKL"[:min(room, 12)], 1)
 		require.Equal(t, [][2]string{{want, "AN ANSWER"}}, texts(built.Sequences))
 		require.Equal(t, room < 12, built.Cuts == 1)
 	}
 	b.MaxLength = len(rest) - 1
-	_, err := b.Build(example(t, `{"query": "q", "answers": "an answer", "pos": ["abc"]}`))
+	_, err := build(&b, example(t, `{"query": "q", "answers": "an answer", "pos": ["abc"]}`))
 	requireBad(t, err, "query: want question and answer within 44 tokens, got 45")
 }
 
 func TestBuildConversationRefuses(t *testing.T) {
 	b := builder()
 	b.Control, b.Conversation = control{}, talk
-	_, err := b.Build(example(t, `{"task": "lrlm", "pos": ["p"], "score_inputs": [[1]], "context_inputs": [], "query_inputs": [2], "answer_inputs": [3]}`))
+	_, err := build(&b, example(t, `{"task": "lrlm", "pos": ["p"], "score_inputs": [[1]], "context_inputs": [], "query_inputs": [2], "answer_inputs": [3]}`))
 	requireBad(t, err, "score_inputs: want text for a template, got token ids")
 	b.Conversation = func(string, string) (Text, error) { return Text{}, errors.New("broken") }
-	_, err = b.Build(example(t, `{"query": "q", "answers": "a", "pos": ["p"]}`))
+	_, err = build(&b, example(t, `{"query": "q", "answers": "a", "pos": ["p"]}`))
 	requireBad(t, err, "broken")
 }
 
@@ -73,7 +73,7 @@ func TestBuildTrustedTemplate(t *testing.T) {
 	b.Template, err = ParseTemplate("own {passage} {query} {answer} end", true)
 	require.NoError(t, err)
 	b.Control = control{}
-	built, err := b.Build(example(t, `{"query": "q", "answers": "an answer", "pos": ["p"]}`))
+	built, err := build(&b, example(t, `{"query": "q", "answers": "an answer", "pos": ["p"]}`))
 	require.NoError(t, err)
 	require.Equal(t, [][2]string{{"<s>own P Q AN ANSWER end", "AN ANSWER"}}, texts(built.Sequences))
 }
@@ -104,7 +104,7 @@ func TestBuildReadsTheBeginning(t *testing.T) {
 	} {
 		b, longest := builder(), 0
 		b.Tokenizer, b.MaxLength = measuredBytes{longest: &longest}, 1000
-		built, err := b.Build(example(t, c.line))
+		built, err := build(&b, example(t, c.line))
 		require.LessOrEqual(t, longest, 32<<10, c.name)
 		if c.want != "" {
 			requireBad(t, err, c.want, c.name)

@@ -1,7 +1,6 @@
 package nll
 
 import (
-	"bytes"
 	"errors"
 	"strings"
 	"testing"
@@ -9,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ortscore/ortscore/io/dataset"
+	"github.com/ortscore/ortscore/io/job/jobtest"
 	"github.com/ortscore/ortscore/model"
 	"github.com/ortscore/ortscore/model/modeltest"
 )
@@ -31,20 +31,7 @@ func builder() Builder {
 	return Builder{Tokenizer: modeltest.Bytes{}, KeyMaxLength: 512, MaxLength: 4096, Vocab: modeltest.BytesVocab, Span: Offsets}
 }
 
-// lines is an Output in memory.
-type lines struct {
-	bytes.Buffer
-	fail error
-}
-
-func (l *lines) Write(line []byte) error {
-	if l.fail != nil {
-		return l.fail
-	}
-	l.Buffer.Write(line)
-	l.Buffer.WriteByte('\n')
-	return nil
-}
+type lines = jobtest.Output
 
 // requireBad wants an error of the data with this text, after its place.
 func requireBad(t testing.TB, err error, want string, about ...any) {

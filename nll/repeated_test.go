@@ -19,7 +19,7 @@ func TestTheSamePassageHasOneScore(t *testing.T) {
 		`{"task": "icl", "query": "q", "answers": ["a"], "pos": [" one"], "neg": ["one"]}`, // not stripped
 	}
 	for _, choice := range []AnswerChoice{First, Mean} {
-		j, out := job(toy()), &lines{}
+		j, out := newJob(toy()), &lines{}
 		j.Answers = choice
 		j.Builder.KeyMaxLength = 512
 		sum, err := j.Run(t.Context(), reader(in...), out)
@@ -54,13 +54,13 @@ func TestStaleScores(t *testing.T) {
 		{BothFields, false, 0, `"neg": ["y"], "pos_scores": [-`},
 		{BothFields, true, 0, `"neg": ["y"], "pos_scores": [-`},
 	} {
-		j, out := job(toy()), &lines{}
+		j, out := newJob(toy()), &lines{}
 		j.Fields, j.DropScores = c.fields, c.drop
 		sum, err := j.Run(t.Context(), reader(in...), out)
 		require.NoError(t, err)
 		require.Equal(t, c.stale, sum.Stale, "%+v", c)
 		require.Contains(t, out.String(), c.kept, "%+v", c)
-		count, err := j.Check(t.Context(), reader(in...), false)
+		count, err := j.count(t.Context(), reader(in...), false)
 		require.NoError(t, err)
 		require.Equal(t, c.stale, count.Stale, "%+v", c)
 	}

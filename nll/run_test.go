@@ -1,24 +1,47 @@
 package nll
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"math"
 	"math/rand/v2"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/ortscore/ortscore/io/dataset"
+	"github.com/ortscore/ortscore/io/job"
 	"github.com/ortscore/ortscore/model"
 	"github.com/ortscore/ortscore/model/modeltest"
 )
 
-func job(toy *modeltest.LM) *Job {
-	return &Job{LM: &model.LM{Scorers: []model.Scorer{model.FullLogits{Forwarder: toy, Words: toy.Vocab}}, Limits: model.Limits{Tokens: 4096}}, Builder: builder(), Answers: First, Fields: TeacherFields, Seed: 1}
+// DefaultPage is how many sequences are sorted together.
+const DefaultPage = 1024
+
+// testJob is a scorer with what it is run with.
+type testJob struct {
+	*Scorer
+	job.Options
+}
+
+func newJob(toy *modeltest.LM) *testJob {
+	return &testJob{Scorer: &Scorer{LM: &model.LM{Scorers: []model.Scorer{model.FullLogits{Forwarder: toy, Words: toy.Vocab}}, Limits: model.Limits{Tokens: 4096}}, Builder: builder(), Answers: First, Fields: TeacherFields, Seed: 1},
+		Options: job.Options{Page: DefaultPage}}
+}
+
+func (j *testJob) Run(ctx context.Context, in *dataset.Reader, out *lines) (*Summary, error) {
+	sum := &Summary{}
+	out.Rejects = j.SkipBad
+	err := job.Run(ctx, j.Scorer, in, out, j.Options, job.Resume{}, sum)
+	return sum, err
+}
+
+func (j *testJob) count(ctx context.Context, in *dataset.Reader, skip bool) (job.Count, error) {
+	c, err := job.Check(ctx, j.Check, in, j.Selection, skip)
+	c.Problems, c.Input, c.Scored = nil, dataset.Content{}, dataset.Content{}
+	return c, err
 }
 
 func toy() *modeltest.LM { return &modeltest.LM{Vocab: modeltest.BytesVocab} }
@@ -53,7 +76,7 @@ func TestRun(t *testing.T) {
 		in = append(in, randomLine(rng, i))
 	}
 	for _, choice := range []AnswerChoice{First, Random, Best, Mean} {
-		j, out := job(toy()), &lines{}
+		j, out := newJob(toy()), &lines{}
 		j.Answers = choice
 		sum, err := j.Run(t.Context(), reader(in...), out)
 		require.NoError(t, err)
@@ -65,14 +88,13 @@ func TestRun(t *testing.T) {
 			require.Equal(t, strings.TrimSuffix(in[i], "}"), before, "the line's own bytes, in order")
 			ex, err := ReadExample(parse(t, in[i]), "", choice, j.Seed)
 			require.NoError(t, err)
-			built, err := j.Builder.Build(ex)
-			require.NoError(t, err)
+			require.NoError(t, j.Builder.Build(ex))
 			scores := numbers(t, line, "teacher_scores")
 			require.Len(t, scores, len(ex.Passages))
 			n := len(ex.Answers)
 			for p, score := range scores {
 				want, sum := math.Inf(-1), 0.0
-				for _, seq := range built.Sequences[p*n : (p+1)*n] {
+				for _, seq := range ex.Sequences[p*n : (p+1)*n] {
 					s := toy().LogLikelihood(seq)
 					want, sum = max(want, s), sum+s
 				}
@@ -115,13 +137,10 @@ func TestRunPages(t *testing.T) {
 				in = append(in, line(i, c.passages(i)))
 			}
 			// A vocabulary of a few words: only bytes below it are in the rows.
-			j, out := job(&modeltest.LM{Vocab: 128}), &lines{}
+			j, out := newJob(&modeltest.LM{Vocab: 128}), &lines{}
 			j.Builder.Tokenizer, j.Builder.Vocab = modeltest.Bytes{NoBOS: true}, 128
 			j.Builder.Template, _ = ParseTemplate("{passage}{query}{answer}", false)
-			rejects, err := dataset.NewRejects(filepath.Join(t.TempDir(), "out.jsonl"), false)
-			require.NoError(t, err)
-			defer rejects.Abort()
-			j.Rejects = rejects
+			j.SkipBad = true
 			sum, err := j.Run(t.Context(), reader(in...), out)
 			require.NoError(t, err)
 			require.Equal(t, c.rows, sum.Rows+sum.Rejected)
@@ -145,21 +164,21 @@ func TestRunOutputFields(t *testing.T) {
 	const tokens = `{"score_inputs": [[1], [2]], "task": "lrlm", "context_inputs": [3], "pos": ["p"], "query_inputs": [4], "neg": ["n"], "answer_inputs": [5]}`
 	for _, c := range []struct {
 		name, line string
-		change     func(j *Job)
+		change     func(j *testJob)
 		want       string // # stands for a number
 	}{
 		{"teacher", qa, nil, `{"query": "q", "answers": "a", "pos": ["p"], "neg": ["n", "m"], "teacher_scores": [#, #, #]}`},
-		{"pos-neg", qa, func(j *Job) { j.Fields = PosNegFields }, `{"query": "q", "answers": "a", "pos": ["p"], "neg": ["n", "m"], "pos_scores": [#], "neg_scores": [#, #]}`},
-		{"both", qa, func(j *Job) { j.Fields = BothFields }, `{"query": "q", "answers": "a", "pos": ["p"], "neg": ["n", "m"], "teacher_scores": [#, #, #], "pos_scores": [#], "neg_scores": [#, #]}`},
-		{"no neg", `{"query": "q", "answers": "a", "pos": ["p"]}`, func(j *Job) { j.Fields = PosNegFields }, `{"query": "q", "answers": "a", "pos": ["p"], "pos_scores": [#], "neg_scores": []}`},
+		{"pos-neg", qa, func(j *testJob) { j.Fields = PosNegFields }, `{"query": "q", "answers": "a", "pos": ["p"], "neg": ["n", "m"], "pos_scores": [#], "neg_scores": [#, #]}`},
+		{"both", qa, func(j *testJob) { j.Fields = BothFields }, `{"query": "q", "answers": "a", "pos": ["p"], "neg": ["n", "m"], "teacher_scores": [#, #, #], "pos_scores": [#], "neg_scores": [#, #]}`},
+		{"no neg", `{"query": "q", "answers": "a", "pos": ["p"]}`, func(j *testJob) { j.Fields = PosNegFields }, `{"query": "q", "answers": "a", "pos": ["p"], "pos_scores": [#], "neg_scores": []}`},
 		{"an old teacher_scores", `{"teacher_scores": [1], "query": "q", "answers": "a", "pos": ["p"], "x": null}`, nil, `{"teacher_scores": [#], "query": "q", "answers": "a", "pos": ["p"], "x": null}`},
 		{"history", `{"query": "q", "answers": "a", "history": ["h"]}`, nil, `{"query": "q", "answers": "a", "history": ["h"], "teacher_scores": [#]}`},
 		{"token ids", tokens, nil, `{"task": "lrlm", "pos": ["p"], "neg": ["n"], "teacher_scores": [#, #]}`},
-		{"token ids kept", tokens, func(j *Job) { j.KeepInputs = true }, strings.TrimSuffix(tokens, "}") + `, "teacher_scores": [#, #]}`},
-		{"token ids, pos-neg", tokens, func(j *Job) { j.Fields = PosNegFields }, `{"task": "lrlm", "pos": ["p"], "neg": ["n"], "pos_scores": [#], "neg_scores": [#]}`},
-		{"--task", qa, func(j *Job) { j.Task = Chat }, `{"query": "q", "answers": "a", "pos": ["p"], "neg": ["n", "m"], "teacher_scores": [#, #, #]}`},
+		{"token ids kept", tokens, func(j *testJob) { j.KeepInputs = true }, strings.TrimSuffix(tokens, "}") + `, "teacher_scores": [#, #]}`},
+		{"token ids, pos-neg", tokens, func(j *testJob) { j.Fields = PosNegFields }, `{"task": "lrlm", "pos": ["p"], "neg": ["n"], "pos_scores": [#], "neg_scores": [#]}`},
+		{"--task", qa, func(j *testJob) { j.Task = Chat }, `{"query": "q", "answers": "a", "pos": ["p"], "neg": ["n", "m"], "teacher_scores": [#, #, #]}`},
 	} {
-		j, out := job(toy()), &lines{}
+		j, out := newJob(toy()), &lines{}
 		if c.change != nil {
 			c.change(j)
 		}
@@ -167,7 +186,7 @@ func TestRunOutputFields(t *testing.T) {
 		require.NoError(t, err, c.name)
 		require.Regexp(t, "^"+strings.ReplaceAll(quoteMeta(c.want), "#", `-\d+\.\d+`)+"\n$", out.String(), c.name)
 	}
-	j := job(toy())
+	j := newJob(toy())
 	j.Fields = BothFields
 	_, err := j.Run(t.Context(), reader(`{"query": "q", "answers": "a", "history": ["h"]}`), &lines{})
 	require.EqualError(t, err, "rows.jsonl:1: history: want pos and neg for pos_scores and neg_scores, got history")
@@ -182,43 +201,21 @@ const goodLine = `{"query": "q", "answers": "a", "pos": ["p"], "neg": ["n"]}`
 func TestRunLimit(t *testing.T) {
 	in := []string{goodLine, "", goodLine, goodLine, "broken", goodLine}
 	for limit, want := range map[int]int{1: 1, 2: 2, 3: 3} {
-		j, out := job(toy()), &lines{}
+		j, out := newJob(toy()), &lines{}
 		j.Limit = limit
 		sum, err := j.Run(t.Context(), reader(in...), out)
 		require.NoError(t, err)
 		require.Equal(t, want, sum.Rows)
-		count, err := j.Check(t.Context(), reader(in...), false)
+		count, err := j.count(t.Context(), reader(in...), false)
 		require.NoError(t, err)
-		require.Equal(t, Count{Rows: want, Passages: 2 * want, Sequences: 2 * want}, count)
+		require.Equal(t, job.Count{Rows: want, Passages: 2 * want, Units: 2 * want}, count)
 	}
-	j := job(toy())
+	j := newJob(toy())
 	j.Limit = 4
 	_, err := j.Run(t.Context(), reader(in...), &lines{})
 	require.ErrorContains(t, err, "rows.jsonl:5:1: want valid JSON")
 
-	sum, err := job(toy()).Run(t.Context(), reader(), &lines{})
+	sum, err := newJob(toy()).Run(t.Context(), reader(), &lines{})
 	require.NoError(t, err)
 	require.Equal(t, &Summary{}, sum)
-}
-
-func TestNext(t *testing.T) {
-	j, in := job(toy()), reader(goodLine, `{"query": 1}`)
-	ex, built, err := j.Next(in)
-	require.NoError(t, err)
-	require.Equal(t, []string{"p", "n"}, ex.Passages)
-	require.Len(t, built.Sequences, 2)
-	_, _, err = j.Next(in)
-	require.ErrorContains(t, err, "rows.jsonl:2: pos: want pos, neg or history")
-	_, _, err = j.Next(in)
-	require.Equal(t, io.EOF, err)
-}
-
-// Long lines end a page early, so that memory is bounded in bytes too.
-func TestPagesAreBoundedInBytes(t *testing.T) {
-	const lineBytes = 20 << 20
-	long := `{"query": "q", "answers": "a", "pos": ["p"], "note": "` + strings.Repeat("x", lineBytes) + `"}`
-	j := job(toy())
-	rows := dataset.NewAhead(t.Context(), reader(long, long, long, long, long, long), 0, false, j.tokenise)
-	defer rows.Close()
-	require.Len(t, j.page(rows).rows, pageBytes/lineBytes+1)
 }

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"runtime"
 	"strings"
 	"sync/atomic"
@@ -22,30 +20,23 @@ import (
 
 func TestRunErrors(t *testing.T) {
 	broken := errors.New("no space left on device")
-	_, err := job(toy()).Run(t.Context(), reader(goodLine), &lines{fail: broken})
+	_, err := newJob(toy()).Run(t.Context(), reader(goodLine), &lines{Fail: broken})
 	require.ErrorIs(t, err, broken)
 
 	lm := toy()
 	lm.Before = func(*model.Batch) error { return broken }
-	_, err = job(lm).Run(t.Context(), reader(goodLine), &lines{})
+	_, err = newJob(lm).Run(t.Context(), reader(goodLine), &lines{})
 	require.ErrorIs(t, err, broken)
 
 	// A source that breaks off: the rows before it are scored, then it is final.
 	source := io.MultiReader(strings.NewReader(goodLine+"\n"), failingReader{broken})
 	out := &lines{}
-	sum, err := job(toy()).Run(t.Context(), dataset.NewReader("rows.jsonl", source), out)
+	sum, err := newJob(toy()).Run(t.Context(), dataset.NewReader("rows.jsonl", source), out)
 	require.ErrorIs(t, err, broken)
 	require.Equal(t, 1, sum.Rows)
 
-	_, err = job(toy()).Check(t.Context(), dataset.NewReader("rows.jsonl", failingReader{broken}), true)
+	_, err = newJob(toy()).count(t.Context(), dataset.NewReader("rows.jsonl", failingReader{broken}), true)
 	require.ErrorIs(t, err, broken)
-
-	j := job(toy())
-	j.Rejects, err = dataset.NewRejects(filepath.Join(t.TempDir(), "out.jsonl"), true)
-	require.NoError(t, err)
-	require.NoError(t, os.RemoveAll(filepath.Dir(j.Rejects.Path())))
-	_, err = j.Run(t.Context(), reader("broken"), &lines{})
-	require.ErrorIs(t, err, os.ErrNotExist, "rejected rows that cannot be written stop the run")
 }
 
 type failingReader struct{ err error }
@@ -74,7 +65,7 @@ func TestRunCancelled(t *testing.T) {
 	for _, after := range []int{1, 40} {
 		ctx, cancel := context.WithCancel(t.Context())
 		lm := toy()
-		j := job(lm)
+		j := newJob(lm)
 		j.LM.OnBatch = func(model.BatchStats) {
 			if len(lm.Batches) == after {
 				cancel()
@@ -89,11 +80,11 @@ func TestRunCancelled(t *testing.T) {
 		sum, err = j.Run(ctx, reader(in...), &lines{})
 		require.ErrorIs(t, err, context.Canceled, "ended before it began")
 		require.Zero(t, sum.Rows)
-		_, err = j.Check(ctx, reader(in...), false)
+		_, err = j.count(ctx, reader(in...), false)
 		require.ErrorIs(t, err, context.Canceled)
 		cancel()
 	}
-	_, err := job(toy()).Run(t.Context(), reader(in...), &lines{fail: errors.New("full")})
+	_, err := newJob(toy()).Run(t.Context(), reader(in...), &lines{Fail: errors.New("full")})
 	require.EqualError(t, err, "full")
 	requireGoroutines(t, before)
 }
@@ -104,7 +95,7 @@ func TestRunCancelledWhileReading(t *testing.T) {
 	before := runtime.NumGoroutine()
 	r, w := io.Pipe()
 	ctx, cancel := context.WithCancel(t.Context())
-	j := job(toy())
+	j := newJob(toy())
 	tok := &countingTokenizer{}
 	j.Builder.Tokenizer = tok
 	go func() {

@@ -134,7 +134,7 @@ func FuzzParseTemplate(f *testing.F) {
 		require.Equal(t, text, own.Text)
 		require.Equal(t, "{answer}", own.Text[own.Answer.From:own.Answer.To])
 		require.Equal(t, strings.HasSuffix(text, "{answer}"), tmpl.EndsWithAnswer())
-		require.Positive(t, tmpl.occurrences("passage"))
+		require.Positive(t, tmpl.Count("passage"))
 	})
 }
 

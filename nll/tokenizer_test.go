@@ -47,14 +47,14 @@ func tokenizers(t testing.TB) map[string]*hf.Tokenizer {
 	return out
 }
 
-func build(t testing.TB, b *nll.Builder, fields map[string]any) *nll.Built {
+func build(t testing.TB, b *nll.Builder, fields map[string]any) *nll.Example {
 	t.Helper()
 	built, err := tryBuild(t, b, fields)
 	require.NoError(t, err)
 	return built
 }
 
-func tryBuild(t testing.TB, b *nll.Builder, fields map[string]any) (*nll.Built, error) {
+func tryBuild(t testing.TB, b *nll.Builder, fields map[string]any) (*nll.Example, error) {
 	t.Helper()
 	line, err := json.Marshal(fields)
 	require.NoError(t, err)
@@ -62,7 +62,7 @@ func tryBuild(t testing.TB, b *nll.Builder, fields map[string]any) (*nll.Built, 
 	require.NoError(t, err)
 	ex, err := nll.ReadExample(row, "", nll.First, 1)
 	require.NoError(t, err)
-	return b.Build(ex)
+	return ex, b.Build(ex)
 }
 
 func TestAnswerSpanWithTokenizers(t *testing.T) {

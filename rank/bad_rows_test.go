@@ -1,47 +1,18 @@
 package rank
 
 import (
-	"encoding/json"
 	"fmt"
 	"math"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/ortscore/ortscore/io/dataset"
+	"github.com/ortscore/ortscore/io/job"
 	"github.com/ortscore/ortscore/model"
 	"github.com/ortscore/ortscore/model/modeltest"
 )
-
-// rejectsOf gives a job a file for rejected rows. reasons puts it in place and
-// reads it.
-func rejectsOf(t *testing.T, j *Job) (rejects *dataset.Rejects, reasons func() []string) {
-	t.Helper()
-	rejects, err := dataset.NewRejects(filepath.Join(t.TempDir(), "out.jsonl"), false)
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = rejects.Abort() })
-	j.Rejects = rejects
-	return rejects, func() (out []string) {
-		require.NoError(t, rejects.Commit())
-		text, err := os.ReadFile(rejects.Path())
-		require.NoError(t, err)
-		for line := range strings.Lines(string(text)) {
-			var r struct {
-				Line  int
-				Error string
-				Row   any
-			}
-			require.NoError(t, json.Unmarshal([]byte(line), &r))
-			require.NotNil(t, r.Row)
-			out = append(out, fmt.Sprintf("%d: %s", r.Line, r.Error))
-		}
-		return out
-	}
-}
 
 // nanOn is a toy model whose logits are NaN where a prompt holds this text.
 func nanOn(text string) *modeltest.LM {
@@ -78,7 +49,7 @@ var badLines = []struct {
 }
 
 // badJob meets all of badLines.
-func badJob(t *testing.T) *Job {
+func badJob(t *testing.T) *testJob {
 	j := newJob(t, constrained(t, nanOn("~"), 0))
 	j.Fitter.MaxPrompt, j.Tokenizer = 400, modeltest.Bytes{Err: "BAD"}
 	return j
@@ -95,7 +66,7 @@ func TestRunSkips(t *testing.T) {
 		want = append(want, fmt.Sprintf("%d: %s", 2*i+2, strings.TrimSpace(bad.want)))
 	}
 	j, out := badJob(t), &lines{}
-	_, reasons := rejectsOf(t, j)
+	j.rejects = true
 	sum, err := j.Run(t.Context(), reader(in...), out)
 	require.NoError(t, err)
 	require.Equal(t, len(good), sum.Rows)
@@ -103,15 +74,15 @@ func TestRunSkips(t *testing.T) {
 	require.Equal(t, 1, sum.NoRanking, "NaN")
 	require.Equal(t, 1, sum.Failed)
 	require.Zero(t, sum.Repairs)
-	require.Equal(t, want, reasons())
+	require.Equal(t, want, j.reasons)
 
 	// The others are as they are without them.
 	alone, _ := runJob(t, badJob(t), good...)
-	require.Equal(t, alone, out.all())
+	require.Equal(t, alone, all(out))
 
 	// Check reads the same rows; those that only the tokenizer and the model find
 	// are good to it.
-	count, err := j.Check(t.Context(), reader(in...))
+	count, err := j.count(t.Context(), reader(in...))
 	require.NoError(t, err)
 	require.Equal(t, []int{len(good) + 3, 4}, []int{count.Rows, count.Bad})
 }
@@ -121,7 +92,7 @@ func TestRunStopsAtBadRows(t *testing.T) {
 		j, out := badJob(t), &lines{}
 		j.SkipBad = false
 		if !strings.Contains(bad.want, notFinite) { // which is not the row's fault
-			_, _ = rejectsOf(t, j)
+			j.rejects = true
 		}
 		in := append(slices.Repeat([]string{goodLine}, DefaultPage+2), bad.line, goodLine)
 		want := fmt.Sprintf("rows.jsonl:%d:%s", DefaultPage+3, bad.want)
@@ -129,7 +100,7 @@ func TestRunStopsAtBadRows(t *testing.T) {
 		require.EqualError(t, err, want)
 		require.GreaterOrEqual(t, sum.Rows, DefaultPage, "pages before it are written")
 
-		_, err = j.Check(t.Context(), reader(in...))
+		_, err = j.count(t.Context(), reader(in...))
 		if bad.checked {
 			require.EqualError(t, err, want)
 		} else {
@@ -139,7 +110,7 @@ func TestRunStopsAtBadRows(t *testing.T) {
 }
 
 // A prompt that does not fit rejects the row, whatever windows and permutations
-// of it were ranked before.
+// of it were ranked before, be it by a run that was cut.
 func TestRunRejectsWhatDoesNotFitLater(t *testing.T) {
 	for _, c := range []struct{ permutations, bad, lists int }{{1, 2, 1}, {3, 2, 0}, {3, 5, 3}} {
 		j := newJob(t, sorter())
@@ -152,19 +123,26 @@ func TestRunRejectsWhatDoesNotFitLater(t *testing.T) {
 			}
 			return n
 		})
-		_, reasons := rejectsOf(t, j)
-		out := &lines{}
+		j.rejects = true
 		passages := make([]string, 45)
 		for i := range passages {
 			passages[i] = string(rune('A' + i))
 		}
-		sum, err := j.Run(t.Context(), reader(`{"query": "q", "neg": ["`+strings.ReplaceAll(strings.Join(passages, `", "`), `\`, `\\`)+`"]}`), out)
+		line := `{"query": "q", "neg": ["` + strings.ReplaceAll(strings.Join(passages, `", "`), `\`, `\\`) + `"]}`
+		out := &lines{}
+		sum, err := j.Run(t.Context(), reader(line), out)
 		require.NoError(t, err)
 		require.Equal(t, []int{0, 1, 0}, []int{sum.Rows, sum.Rejected, sum.NoRanking})
-		require.Equal(t, []string{"1: query: want a prompt of at most 1000 tokens, got 1001 with all passages empty"}, reasons())
+		require.Equal(t, []string{"1: query: want a prompt of at most 1000 tokens, got 1001 with all passages empty"}, j.reasons)
 		require.Empty(t, out.String())
 		require.Equal(t, c.lists, sum.Lists, "no more are asked")
 		require.Len(t, j.Teacher.(*rule).lists, c.lists)
+
+		prompts = 0
+		again := &Summary{}
+		require.NoError(t, job.Run(t.Context(), j.Scorer, reader(line), &lines{Rejects: true}, j.Options, job.Resume{Answers: out.Kept}, again))
+		require.Equal(t, sum, again)
+		require.Len(t, j.Teacher.(*rule).lists, c.lists, "none is asked again")
 	}
 }
 
@@ -189,14 +167,12 @@ func TestRunWithoutRanking(t *testing.T) {
 	for _, permutations := range []int{1, 3} {
 		j, out := newJob(t, newTeacher()), &lines{}
 		j.Permutations, j.SkipBad = permutations, false
-		_, reasons := rejectsOf(t, j)
+		j.rejects = true
 		sum, err := j.Run(t.Context(), reader(in...), out)
 		require.NoError(t, err, "it is not the row that is bad")
-		require.Equal(t, []string{"2: " + refusal}, reasons())
-		require.Equal(t, &Summary{Rows: 2, Rejected: 1, NoRanking: 1, Passages: 4, Lists: rows * permutations, Malformed: permutations,
-			Repairs: Repairs{Missing: 3 * permutations, Refusal: permutations}, Mass: 1, Labelled: 2,
-			ShownFirst: sum.ShownFirst, Shown: 2 * permutations, FullTokens: 2 * permutations, permuted: sum.permuted}, sum)
-		require.Len(t, out.all(), 2)
+		require.Equal(t, []string{"2: " + refusal}, j.reasons)
+		require.Equal(t, &Summary{Counts: job.Counts{Rows: 2, Rejected: 1, Passages: 4, Labelled: 2}, NoRanking: 1, Lists: rows * permutations, Malformed: permutations, Repairs: Repairs{Missing: 3 * permutations, Refusal: permutations}, Mass: 1, ShownFirst: sum.ShownFirst, Shown: 2 * permutations, FullTokens: 2 * permutations, Permuted: sum.Permuted}, sum)
+		require.Len(t, all(out), 2)
 		require.NotContains(t, out.String(), "c 3")
 
 		j = newJob(t, newTeacher())
@@ -220,7 +196,7 @@ func TestRunWithoutRanking(t *testing.T) {
 func TestEqualScoresAreForGoodRows(t *testing.T) {
 	j, out := badJob(t), &lines{}
 	j.EqualScores = true
-	_, reasons := rejectsOf(t, j)
+	j.rejects = true
 	var in []string
 	for _, bad := range badLines {
 		in = append(in, bad.line)
@@ -228,8 +204,8 @@ func TestEqualScoresAreForGoodRows(t *testing.T) {
 	sum, err := j.Run(t.Context(), reader(in...), out)
 	require.NoError(t, err)
 	require.Equal(t, []int{1, len(badLines) - 1, 1, 1}, []int{sum.Rows, sum.Rejected, sum.NoRanking, sum.EqualScores})
-	require.Len(t, reasons(), len(badLines)-1)
-	require.Equal(t, []string{`{"query": "q", "pos": ["p"], "neg": ["~"], "pos_scores": [0.0], "neg_scores": [0.0]}`}, out.all())
+	require.Len(t, j.reasons, len(badLines)-1)
+	require.Equal(t, []string{`{"query": "q", "pos": ["p"], "neg": ["~"], "pos_scores": [0.0], "neg_scores": [0.0]}`}, all(out))
 }
 
 // What a teacher wrote in place of a ranking is shown, on one line and no more

@@ -9,30 +9,30 @@
 package rank
 
 import (
-	"fmt"
-
 	"github.com/ortscore/ortscore/io/dataset"
 )
 
-// Example is a row that was understood: what is to be ranked, still as text.
+// Example is a row on its way from its line to its scores.
 type Example struct {
 	Row      *dataset.Row
 	Query    string
 	Passages []string // pos then neg, one at least; a text may come twice
 	Pos      int      // how many of Passages are pos
+
+	prepared     *Prepared
+	permutations []*permutation
+	applied      int            // answers, to the permutations
+	cut          map[int]bool   // distinct passages that were not shown whole
+	bad          *dataset.Error // of a prompt after the first
 }
 
 // ReadExample finds in a row what is ranked. Errors are *dataset.Error.
 func ReadExample(row *dataset.Row) (*Example, error) {
-	pos, okPos, err := row.Strings("pos")
+	passages, pos, ok, err := row.Passages()
 	if err != nil {
 		return nil, err
 	}
-	neg, okNeg, err := row.Strings("neg")
-	if err != nil {
-		return nil, err
-	}
-	if !okPos && !okNeg {
+	if !ok {
 		return nil, row.Errorf("pos", "want pos or neg, got neither of them")
 	}
 	query, ok, err := row.String("query")
@@ -42,10 +42,10 @@ func ReadExample(row *dataset.Row) (*Example, error) {
 	if !ok {
 		return nil, row.Errorf("query", "want a string, got none")
 	}
-	if len(pos)+len(neg) == 0 {
+	if len(passages) == 0 {
 		return nil, row.Errorf("pos", "want at least one passage in pos or neg, got none")
 	}
-	return &Example{Row: row, Query: query, Passages: append(pos[:len(pos):len(pos)], neg...), Pos: len(pos)}, nil
+	return &Example{Row: row, Query: query, Passages: passages, Pos: pos}, nil
 }
 
 // distinct counts the passages that are not the same to the letter. Some of them may
@@ -58,10 +58,12 @@ func (ex *Example) distinct() int {
 	return len(seen)
 }
 
-// passageField names passage i as the row does: pos[0], neg[2].
-func (ex *Example) passageField(i int) string {
-	if i < ex.Pos {
-		return fmt.Sprintf("pos[%d]", i)
+// cutPassages counts the passages that were not shown whole.
+func (ex *Example) cutPassages() (n int) {
+	for _, k := range ex.prepared.same {
+		if ex.cut[k] {
+			n++
+		}
 	}
-	return fmt.Sprintf("neg[%d]", i-ex.Pos)
+	return n
 }

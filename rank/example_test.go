@@ -73,9 +73,3 @@ func TestReadExampleRefuses(t *testing.T) {
 		requireBad(t, err, c.want, c.line)
 	}
 }
-
-func TestPassageField(t *testing.T) {
-	ex := &Example{Pos: 2}
-	require.Equal(t, []string{"pos[0]", "pos[1]", "neg[0]", "neg[1]"},
-		[]string{ex.passageField(0), ex.passageField(1), ex.passageField(2), ex.passageField(3)})
-}

@@ -35,7 +35,7 @@ func (f *Failures) add(r Reading) error {
 		f.inRow = 0
 		return nil
 	}
-	last := r.Err // whose kind decides what is done about it
+	last := r.Unanswered // whose kind decides what is done about it
 	if last == nil {
 		last = errors.New(reason)
 	}
@@ -67,8 +67,8 @@ func (f *Failures) trial() int {
 // failure says why there is no ranking; "" where there is one.
 func (r Reading) failure() string {
 	switch {
-	case r.Err != nil:
-		return r.Err.Error()
+	case r.Failure != "":
+		return r.Failure
 	case r.Repairs.Refusal > 0:
 		return "want a ranking, got " + abridged(r.Text)
 	}

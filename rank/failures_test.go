@@ -2,7 +2,6 @@ package rank
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -22,7 +21,7 @@ func outcomes(most int, failed func(i int) bool, lists int) (at int, err error) 
 	for i := range lists {
 		r := ranked([]int{0, 1})
 		if failed(i) {
-			r = Reading{Err: errors.New("gone")}
+			r = Reading{Failure: "gone"}
 			if i%2 == 1 {
 				r = Reading{Ranking: Ranking{Repairs: Repairs{Refusal: 1}}, Text: "no"}
 			}
@@ -59,7 +58,7 @@ func TestFailuresEndTheRun(t *testing.T) {
 			require.ErrorContains(t, err, c.says, c.name)
 		}
 	}
-	require.NoError(t, (*Failures)(nil).add(Reading{Err: errors.New("gone")}))
+	require.NoError(t, (*Failures)(nil).add(Reading{Failure: "gone"}))
 }
 
 // An endpoint that fails is left alone in the middle of a page, and of its answers
@@ -75,7 +74,7 @@ func TestRemoteFailuresEndTheRun(t *testing.T) {
 	teacher.Client = withKey(t, teacher, key)
 	teacher.Failures = &Failures{Most: 5}
 	j, out := newJob(t, teacher), &lines{}
-	_, _ = rejectsOf(t, j)
+	j.rejects = true
 	_, err = j.Run(t.Context(), reader(manyLines(1, 40, 3)[20:]...), out)
 	require.ErrorIs(t, err, ErrNoRankings)
 	require.ErrorContains(t, err, `want a ranking, got "I cannot read [***] with ***."`)
@@ -111,7 +110,7 @@ func TestLocalFailuresEndTheRun(t *testing.T) {
 	l := free(&script{answer: func(string) string { written++; return "well" }, sure: 20})
 	l.Failures = &Failures{Most: 3}
 	j, out := newJob(t, l), &lines{}
-	_, _ = rejectsOf(t, j)
+	j.rejects = true
 	_, err := j.Run(t.Context(), reader(manyLines(1, 60, 3)[20:]...), out)
 	require.ErrorContains(t, err, `none for 3 lists in a row, for the last of them: want a ranking, got "well"`)
 	require.LessOrEqual(t, written, 3*len("well."))
@@ -171,7 +170,7 @@ func TestTheSamePassageIsShownOnce(t *testing.T) {
 // With the probabilities of a model each place has the passage's whole share.
 func TestTheSamePassageHasOneConfidence(t *testing.T) {
 	j := newJob(t, constrained(t, toyLM(), 0))
-	j.Scores, j.Order = Confidence, InputOrder
+	j.Kind, j.Order = Confidence, InputOrder
 	twice, _ := runJob(t, j, `{"query": "q", "pos": ["a", "b"], "neg": ["b", "c", "a"]}`)
 	once, _ := runJob(t, j, `{"query": "q", "pos": ["a", "b"], "neg": ["c"]}`)
 	p, q := parseLine(t, twice[0]).scores(), parseLine(t, once[0]).scores()
@@ -190,7 +189,7 @@ func TestStaleScores(t *testing.T) {
 		got, sum := runJob(t, j, in...)
 		require.Equal(t, c.stale, sum.Stale, "%+v", c)
 		require.Equal(t, c.left, strings.Count(strings.Join(got, ""), "teacher_scores"), "%+v", c)
-		count, err := j.Check(t.Context(), reader(in...))
+		count, err := j.count(t.Context(), reader(in...))
 		require.NoError(t, err)
 		require.Equal(t, c.stale, count.Stale, fmt.Sprint(c))
 	}

@@ -1,7 +1,6 @@
 package rank
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -16,20 +15,47 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ortscore/ortscore/io/dataset"
+	"github.com/ortscore/ortscore/io/job"
+	"github.com/ortscore/ortscore/io/job/jobtest"
 	"github.com/ortscore/ortscore/model"
 	"github.com/ortscore/ortscore/model/modeltest"
 )
 
+// testJob is a scorer with what it is run with.
+type testJob struct {
+	*Scorer
+	job.Options
+	rejects bool     // rows are rejected; else the first of them ends the run
+	reasons []string // of rejected rows
+}
+
+// DefaultPage is how many lists are ranked together.
+const DefaultPage = 512
+
 // newJob is a job with short prompts that count one token a byte.
-func newJob(t testing.TB, teacher Teacher) *Job {
+func newJob(t testing.TB, teacher Teacher) *testJob {
 	t.Helper()
 	f, _ := fitter(t, modeltest.Bytes{}, 4096)
 	if _, ok := teacher.(*Local); ok {
 		f.Frame = marked
 	}
-	return &Job{Teacher: teacher, Fitter: *f, Tokenizer: modeltest.Bytes{}, PassageMaxLength: 512,
+	return &testJob{Scorer: &Scorer{Teacher: teacher, Fitter: *f, Tokenizer: modeltest.Bytes{}, PassageMaxLength: 512,
 		Order: ShuffledOrder, Seed: 1, Permutations: 1, Aggregate: Borda, Window: 20, Step: 10, Passes: 1,
-		Scores: Reciprocal, SkipBad: true}
+		Kind: Reciprocal}, Options: job.Options{SkipBad: true, Page: DefaultPage, Apart: true}}
+}
+
+func (j *testJob) Run(ctx context.Context, in *dataset.Reader, out *lines) (*Summary, error) {
+	sum := &Summary{}
+	out.Rejects = j.rejects
+	err := job.Run(ctx, j.Scorer, in, out, j.Options, job.Resume{}, sum)
+	j.reasons = out.Reasons
+	return sum, err
+}
+
+func (j *testJob) count(ctx context.Context, in *dataset.Reader) (job.Count, error) {
+	c, err := job.Check(ctx, j.Check, in, j.Selection, j.SkipBad)
+	c.Problems, c.Input, c.Scored = nil, dataset.Content{}, dataset.Content{}
+	return c, err
 }
 
 // answerMark is where a prompt of a local teacher ends.
@@ -141,14 +167,15 @@ type rule struct {
 	ranks int // calls of Rank
 }
 
-func (r *rule) Rank(ctx context.Context, lists []List) ([]Reading, error) {
+func (r *rule) Rank(ctx context.Context, lists []List, done func(int, Reading) error) error {
 	r.ranks++
-	out := make([]Reading, len(lists))
 	for i, l := range lists {
-		out[i] = r.read(l, len(r.lists))
 		r.lists = append(r.lists, l)
+		if err := done(i, r.read(l, len(r.lists)-1)); err != nil {
+			return err
+		}
 	}
-	return out, ctx.Err()
+	return ctx.Err()
 }
 
 // ranked is a reading without a fault; refused one without a ranking.
@@ -199,36 +226,19 @@ func reader(lines ...string) *dataset.Reader {
 	return dataset.NewReader("rows.jsonl", strings.NewReader(strings.Join(lines, "\n")))
 }
 
-// lines is an Output in memory.
-type lines struct {
-	bytes.Buffer
-	fail  error
-	wrote func()
-}
-
-func (l *lines) Write(line []byte) error {
-	if l.fail != nil {
-		return l.fail
-	}
-	l.Buffer.Write(line)
-	l.WriteByte('\n')
-	if l.wrote != nil {
-		l.wrote()
-	}
-	return nil
-}
+type lines = jobtest.Output
 
 // all are the lines that were written.
-func (l *lines) all() []string { return strings.Split(strings.TrimSuffix(l.String(), "\n"), "\n") }
+func all(l *lines) []string { return strings.Split(strings.TrimSuffix(l.String(), "\n"), "\n") }
 
 // runJob ranks rows that are all good.
-func runJob(t testing.TB, j *Job, in ...string) ([]string, *Summary) {
+func runJob(t testing.TB, j *testJob, in ...string) ([]string, *Summary) {
 	t.Helper()
 	out := &lines{}
 	sum, err := j.Run(t.Context(), reader(in...), out)
 	require.NoError(t, err)
 	require.Equal(t, len(in), sum.Rows)
-	return out.all(), sum
+	return all(out), sum
 }
 
 // parsed is what a line says.

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/ortscore/ortscore/io/job"
 )
 
 // numbered is a row with a passage for each number, all neg.
@@ -38,11 +40,11 @@ func relabelledNumbers(t *testing.T, line string) (out []int) {
 }
 
 // requireLists wants as many prompts as Check has counted.
-func requireLists(t *testing.T, want int, j *Job, sum *Summary, in ...string) {
+func requireLists(t *testing.T, want int, j *testJob, sum *Summary, in ...string) {
 	t.Helper()
-	count, err := j.Check(t.Context(), reader(in...))
+	count, err := j.count(t.Context(), reader(in...))
 	require.NoError(t, err)
-	require.Equal(t, want, count.Lists)
+	require.Equal(t, want, count.Units)
 	require.Equal(t, want, sum.Lists)
 	require.Len(t, j.Teacher.(*rule).lists, want)
 }
@@ -99,7 +101,7 @@ func TestListsOfOneNeedNoTeacher(t *testing.T) {
 	teacher := &rule{read: func(l List, _ int) Reading { return refused(l) }}
 	for kind, want := range map[Kind]float64{Reciprocal: 1, Linear: 1, DCG: 1, Confidence: 0, Reference: 1} {
 		j := newJob(t, teacher)
-		j.Scores, j.Permutations, j.Passes = kind, 3, 2
+		j.Kind, j.Permutations, j.Passes = kind, 3, 2
 		got, sum := runJob(t, j, numbered(7), `{"query": "q", "pos": ["p"]}`)
 		requireLists(t, 0, j, sum, numbered(7), `{"query": "q", "pos": ["p"]}`)
 		require.Equal(t, []float64{want}, parseLine(t, got[0]).NegScores, "%s", kind)
@@ -206,7 +208,7 @@ func TestPermutationsConfidence(t *testing.T) {
 		return r
 	}
 	j := newJob(t, teacher)
-	j.Permutations, j.Scores = 3, Confidence
+	j.Permutations, j.Kind = 3, Confidence
 	got, _ := runJob(t, j, numbered(0, 1))
 	zero, one := (math.Log(3./4)+2*math.Log(1./10))/3, (math.Log(1./4)+2*math.Log(9./10))/3
 	all := math.Log(math.Exp(zero) + math.Exp(one))
@@ -225,8 +227,7 @@ func TestPermutationsRefused(t *testing.T) {
 	want, _ := run(orders...)
 	got, sum := run(orders[0], orders[1], orders[2], nil)
 	require.Equal(t, want, got)
-	require.Equal(t, &Summary{Rows: 1, Passages: 3, Lists: 4, Malformed: 1, Repairs: Repairs{Missing: 3, Refusal: 1}, OneSided: 1,
-		Mass: 1, Disagreement: sum.Disagreement, Shown: 3, ShownFirst: sum.ShownFirst, FullTokens: 3, permuted: 1}, sum)
+	require.Equal(t, &Summary{Counts: job.Counts{Rows: 1, Passages: 3, OneSided: 1}, Lists: 4, Malformed: 1, Repairs: Repairs{Missing: 3, Refusal: 1}, Mass: 1, Disagreement: sum.Disagreement, Shown: 3, ShownFirst: sum.ShownFirst, FullTokens: 3, Permuted: 1}, sum)
 	require.InDelta(t, Disagreement(orders), sum.Disagreement, 1e-12, "of those that are there")
 
 	got, _ = run(nil, []int{2, 0, 1}, nil)
@@ -252,7 +253,7 @@ func TestWindowsRefused(t *testing.T) {
 	require.Equal(t, 2+2+1+1, sum.Lists)
 	require.Equal(t, 1, sum.Malformed)
 	require.Equal(t, 1, sum.Shown)
-	require.Zero(t, sum.permuted)
+	require.Zero(t, sum.Permuted)
 
 	// What is left is the second permutation's.
 	second := NewSort(ShuffledOrder.Order(readExample(t, in), j.Seed, 1), 20, 10, 1)

@@ -9,9 +9,9 @@ import (
 
 // Ranking is an order that was read from a text.
 type Ranking struct {
-	Order   []int // [n] a permutation of 0..n-1: the passages, the best first
-	Found   int   // distinct passages that the text names
-	Repairs Repairs
+	Order   []int   `json:"order"` // [n] a permutation of 0..n-1: the passages, the best first
+	Found   int     `json:"found"` // distinct passages that the text names
+	Repairs Repairs `json:"repairs,omitzero"`
 }
 
 // Repairs counts what a text had to be forgiven before it was a ranking.
@@ -70,17 +70,17 @@ func parse(text string, n, first int) (ranking Ranking, closed bool) {
 	}
 	complete = complete && open == ""
 	if s, ok := answerOf(visible); ok {
-		if r, _ := readingOf(visible[s.from:s.to], n, first); r.Found == n && n > 0 {
+		if r, _ := parserOf(visible[s.from:s.to], n, first); r.Found == n && n > 0 {
 			return r.Ranking, complete && nothing.MatchString(plain(visible[s.to:]).text)
 		}
 	}
-	r, end := readingOf(visible, n, first)
+	r, end := parserOf(visible, n, first)
 	return r.Ranking, complete && r.Found == n && nothing.MatchString(plain(visible[end:]).text)
 }
 
-// readingOf reads a text without thoughts; end is where its ranking ends.
-func readingOf(text string, n, first int) (r reading, end int) {
-	r = reading{n: n, first: first, text: text, seen: make([]bool, n)}
+// parserOf reads a text without thoughts; end is where its ranking ends.
+func parserOf(text string, n, first int) (r parser, end int) {
+	r = parser{n: n, first: first, text: text, seen: make([]bool, n)}
 	r.Order = make([]int, 0, n)
 	found, rest := objects(text, n, first)
 	f := newFinder(rest, n, first)
@@ -112,8 +112,8 @@ func tailOf(text string) string {
 	return text[strings.IndexByte(text, '\n')+1:]
 }
 
-// reading is a ranking while it is put together.
-type reading struct {
+// parser is a ranking while it is put together.
+type parser struct {
 	Ranking
 	n, first int
 	text     string
@@ -122,7 +122,7 @@ type reading struct {
 }
 
 // choose picks the candidate that counts.
-func (r *reading) choose(found []candidate) (best candidate, ok bool) {
+func (r *parser) choose(found []candidate) (best candidate, ok bool) {
 	slices.SortStableFunc(found, func(a, b candidate) int { return a.to - b.to })
 	var whole, doubtful, part []candidate
 	for _, c := range found {
@@ -149,7 +149,7 @@ func (r *reading) choose(found []candidate) (best candidate, ok bool) {
 
 // last picks the last whole ranking. A list of remarks after a chain may be either
 // a ranking or remarks.
-func (r *reading) last(whole []candidate) (candidate, bool) {
+func (r *parser) last(whole []candidate) (candidate, bool) {
 	best := whole[len(whole)-1]
 	for _, c := range whole[:len(whole)-1] {
 		if slices.Equal(r.passages(c), r.passages(best)) {
@@ -168,7 +168,7 @@ var newer = regexp.MustCompile(`(?i)\b(?:so|therefore|thus|hence|better|best|cor
 
 // rivals says whether two rankings that differ are of two kinds, such as by date
 // and by length, or of two tasks, so that the later one does not replace the other.
-func (r *reading) rivals(c, best candidate) bool {
+func (r *parser) rivals(c, best candidate) bool {
 	if c.to < best.from && newTask.MatchString(r.text[c.to:best.from]) {
 		return true
 	}
@@ -179,7 +179,7 @@ func (r *reading) rivals(c, best candidate) bool {
 
 // mayRevise says whether what may be a ranking, or the final part of one, follows
 // the best and contradicts it.
-func (r *reading) mayRevise(c, best candidate) bool {
+func (r *parser) mayRevise(c, best candidate) bool {
 	order := r.passages(c)
 	lists := c.listing && slices.IsSorted(order)
 	return c.from > best.from && (c.doubtful || c.final) && !lists && !within(order, r.passages(best))
@@ -187,7 +187,7 @@ func (r *reading) mayRevise(c, best candidate) bool {
 
 // longest picks what names most passages. What another says must not contradict
 // it; where both rank the same passages the last counts.
-func (r *reading) longest(part []candidate) (best candidate, ok bool) {
+func (r *parser) longest(part []candidate) (best candidate, ok bool) {
 	for _, c := range part {
 		if len(r.passages(c)) >= len(r.passages(best)) {
 			best, ok = c, true
@@ -225,10 +225,10 @@ func within(part, order []int) bool {
 }
 
 // whole says whether a candidate names all passages.
-func (r *reading) whole(c candidate) bool { return r.n > 0 && len(r.passages(c)) == r.n }
+func (r *parser) whole(c candidate) bool { return r.n > 0 && len(r.passages(c)) == r.n }
 
 // passages returns the passages that a candidate names, each once.
-func (r *reading) passages(c candidate) []int {
+func (r *parser) passages(c candidate) []int {
 	var out []int
 	base := r.base(c)
 	for _, e := range c.items {
@@ -256,7 +256,7 @@ func namedIn(found []candidate, elsewhere map[int]bool) map[int]bool {
 
 // base is the identifier of the first passage as a candidate counts. One that is
 // whole by its own base needs no look at the rest of the text.
-func (r *reading) base(c candidate) int {
+func (r *parser) base(c candidate) int {
 	own := namedIn([]candidate{c}, nil)
 	base := r.baseOf(own, own)
 	for id := base; id < base+r.n; id++ {
@@ -270,7 +270,7 @@ func (r *reading) base(c candidate) int {
 // baseOf is the prompt's base, unless that is never named and the number behind the
 // last identifier is; or, where the prompt counts from 1, the last is never named
 // and 0 is.
-func (r *reading) baseOf(own, named map[int]bool) int {
+func (r *parser) baseOf(own, named map[int]bool) int {
 	switch {
 	case own[r.first+r.n] && !named[r.first]:
 		return r.first + 1
@@ -281,7 +281,7 @@ func (r *reading) baseOf(own, named map[int]bool) int {
 }
 
 // takeAll adds what a candidate names to the order.
-func (r *reading) takeAll(c candidate) {
+func (r *parser) takeAll(c candidate) {
 	base := r.base(c)
 	if base != r.first {
 		r.Repairs.OtherBase = 1
@@ -292,7 +292,7 @@ func (r *reading) takeAll(c candidate) {
 }
 
 // take adds a passage to the order, if there is one.
-func (r *reading) take(i int, e entry) {
+func (r *parser) take(i int, e entry) {
 	switch {
 	case e.number < 0 || i < 0 || i >= r.n:
 		r.Repairs.OutOfRange++
@@ -309,7 +309,7 @@ func (r *reading) take(i int, e entry) {
 }
 
 // finish adds the missing.
-func (r *reading) finish() {
+func (r *parser) finish() {
 	for i, seen := range r.seen {
 		if !seen {
 			r.Order = append(r.Order, i)

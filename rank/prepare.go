@@ -29,7 +29,7 @@ func Prepare(tok model.Tokenizer, ex *Example, maxLength int) (*Prepared, error)
 		text = Clean(text)
 		enc, err := model.EncodeFirst(tok, text, maxLength)
 		if err != nil {
-			return nil, ex.Row.Errorf(ex.passageField(i), "%v", err)
+			return nil, ex.Row.Errorf(dataset.PassageField(i, ex.Pos), "%v", err)
 		}
 		text = cutTo(text, enc, maxLength)
 		k, seen := at[text]

@@ -144,9 +144,9 @@ func FuzzRow(f *testing.F) {
 		if flag(5) {
 			j.Permutations = 2
 		}
-		j.Scores = []Kind{Reciprocal, Linear, DCG, Reference}[flags>>6]
+		j.Kind = []Kind{Reciprocal, Linear, DCG, Reference}[flags>>6]
 		if !flag(1) && flag(0) {
-			j.Scores = Confidence
+			j.Kind = Confidence
 		}
 		checkRow(t, j, in, l.Grammar != nil && flag(0))
 	})
@@ -154,7 +154,7 @@ func FuzzRow(f *testing.F) {
 
 // checkRow ranks a row. A teacher that is sure to rank leaves no excuse but the
 // row's own.
-func checkRow(t *testing.T, j *Job, in []byte, sure bool) {
+func checkRow(t *testing.T, j *testJob, in []byte, sure bool) {
 	out := &lines{}
 	sum, err := j.Run(t.Context(), reader(string(in)), out)
 	if err != nil {
@@ -165,11 +165,11 @@ func checkRow(t *testing.T, j *Job, in []byte, sure bool) {
 		return
 	}
 	require.Equal(t, 1, sum.Rows)
-	require.Len(t, out.all(), 1)
+	require.Len(t, all(out), 1)
 	before, after := map[string]any{}, map[string]any{}
 	require.NoError(t, json.Unmarshal(in, &before))
-	require.NoError(t, json.Unmarshal([]byte(out.all()[0]), &after))
-	p := parseLine(t, out.all()[0])
+	require.NoError(t, json.Unmarshal([]byte(all(out)[0]), &after))
+	p := parseLine(t, all(out)[0])
 	require.Equal(t, before["id"], after["id"])
 	require.Equal(t, before["query"], after["query"])
 	list := func(row map[string]any) []any {
@@ -186,7 +186,7 @@ func checkRow(t *testing.T, j *Job, in []byte, sure bool) {
 	}
 	distinct := len(distinctOf(t, j, p.passages()))
 	require.Equal(t, distinct < len(p.passages()), sum.Repeated == 1)
-	if sum.EqualScores == 0 && len(p.scores()) > 1 && j.Scores != Reference && j.Scores != Confidence {
+	if sum.EqualScores == 0 && len(p.scores()) > 1 && j.Kind != Reference && j.Kind != Confidence {
 		scores := slices.Clone(p.scores())
 		slices.Sort(scores)
 		require.Len(t, slices.Compact(scores), distinct, "a place of its own for each")
@@ -197,7 +197,7 @@ func checkRow(t *testing.T, j *Job, in []byte, sure bool) {
 }
 
 // distinctOf are the passages that a teacher can tell apart.
-func distinctOf(t *testing.T, j *Job, passages []string) []string {
+func distinctOf(t *testing.T, j *testJob, passages []string) []string {
 	t.Helper()
 	p, err := Prepare(j.Tokenizer, &Example{Passages: passages}, j.PassageMaxLength)
 	require.NoError(t, err)

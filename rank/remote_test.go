@@ -48,7 +48,7 @@ func TestRemoteScoresTheTruth(t *testing.T) {
 			reply(w, "<think>[0] > [1]</think>\n"+Format(truth(prompt), first), "stop")
 		})
 		replies := 0
-		teacher.First, teacher.OnReply = first, func(r []openai.Reply) { replies += len(r) }
+		teacher.First, teacher.OnReply = first, func(openai.Reply) { replies++ }
 		j := newJob(t, teacher)
 		j.Fitter.First = first
 		got, sum := runJob(t, j, in...)
@@ -65,7 +65,7 @@ func TestRemoteScoresTheTruth(t *testing.T) {
 func TestRemoteLongAnswers(t *testing.T) {
 	long := "My first idea is [0] > [1] > [2].\n" + strings.Repeat("I look once more at what they say. ", 3000) + "\nFinal ranking: [2] > [1] > [0]"
 	teacher := remote(t, func(w http.ResponseWriter, _ string) { reply(w, long, "stop") })
-	readings, err := teacher.Rank(t.Context(), []List{{Text: "rank", N: 3}})
+	readings, err := rankAll(t, teacher, []List{{Text: "rank", N: 3}})
 	require.NoError(t, err)
 	require.Equal(t, []int{2, 1, 0}, readings[0].Order)
 }
@@ -107,11 +107,11 @@ func TestRemoteReadings(t *testing.T) {
 		teacher := remote(t, func(w http.ResponseWriter, _ string) { c.answer(w) })
 		got := rankOne(t, teacher, list("p", 3))
 		if c.err == "" {
-			require.NoError(t, got.Err, c.name)
+			require.Empty(t, got.Failure, c.name)
 		} else {
-			require.ErrorContains(t, got.Err, c.err, c.name)
+			require.Contains(t, got.Failure, c.err, c.name)
 		}
-		c.want.Err = got.Err
+		c.want.Failure, c.want.Unanswered = got.Failure, got.Unanswered
 		require.Equal(t, c.want, got, c.name)
 	}
 }
@@ -127,7 +127,7 @@ func TestRemoteAnswersWithThePrompt(t *testing.T) {
 		"[2] > [0] > [1]\n" + prompt:             {2, 0, 1},
 	} {
 		teacher := remote(t, func(w http.ResponseWriter, _ string) { reply(w, text, "stop") })
-		readings, err := teacher.Rank(t.Context(), []List{{Text: prompt, N: 3}})
+		readings, err := rankAll(t, teacher, []List{{Text: prompt, N: 3}})
 		require.NoError(t, err)
 		if want == nil {
 			require.Equal(t, 1, readings[0].Repairs.Refusal, text)
@@ -157,17 +157,17 @@ func TestRemoteFailuresAreTheirRows(t *testing.T) {
 		in = append(in, strings.Replace(goodLine, `"q"`, `"`+query+`"`, 1))
 	}
 	j, out := newJob(t, teacher), &lines{}
-	_, reasons := rejectsOf(t, j)
+	j.rejects = true
 	sum, err := j.Run(t.Context(), reader(in...), out)
 	require.NoError(t, err)
-	got := reasons()
+	got := j.reasons
 	require.Len(t, got, 3)
 	require.Contains(t, got[0], "500 Internal Server Error: too hot")
 	require.Equal(t, []string{"4: want an answer, got none: content_filter", `5: want a ranking, got "I'd rather not."`}, got[1:])
 	require.Equal(t, []int{3, 3, 3, 6, 2, 1}, []int{sum.Rows, sum.Rejected, sum.NoRanking, sum.Lists, sum.Malformed, sum.Failed})
 	require.Equal(t, Repairs{Missing: 4, Refusal: 2}, sum.Repairs)
 	for i, query := range []string{"a", "b", "c"} {
-		require.Equal(t, query, parseLine(t, out.all()[i]).Query)
+		require.Equal(t, query, parseLine(t, all(out)[i]).Query)
 	}
 }
 
@@ -175,9 +175,9 @@ func TestRemoteFailuresAreTheirRows(t *testing.T) {
 func TestRemoteErrorsEndTheRun(t *testing.T) {
 	teacher := remote(t, func(w http.ResponseWriter, _ string) { http.Error(w, "no such key", http.StatusUnauthorized) })
 	replies := 0
-	teacher.OnReply = func([]openai.Reply) { replies++ }
+	teacher.OnReply = func(openai.Reply) { replies++ }
 	j, out := newJob(t, teacher), &lines{}
-	_, _ = rejectsOf(t, j)
+	j.rejects = true
 	_, err := j.Run(t.Context(), reader(goodLine, goodLine), out)
 	require.ErrorContains(t, err, "401 Unauthorized: no such key")
 	require.Empty(t, out.String())

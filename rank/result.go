@@ -2,12 +2,12 @@ package rank
 
 import (
 	"bytes"
-	"errors"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/ortscore/ortscore/io/dataset"
+	"github.com/ortscore/ortscore/io/job"
 )
 
 // foreignScores are the score fields that ortscore nll writes, and rank does not.
@@ -15,94 +15,82 @@ var foreignScores = []string{"teacher_scores"}
 
 // stale says whether a row has such a field, which stands beside the new ones as if
 // they were of one run. Relabelling drops it.
-func (j *Job) stale(ex *Example) bool {
-	return !j.DropScores && slices.ContainsFunc(foreignScores, ex.Row.Has)
+func (s *Scorer) stale(ex *Example) bool {
+	return !s.DropScores && slices.ContainsFunc(foreignScores, ex.Row.Has)
 }
 
-// write writes one row with its scores, or hands it to Rejects.
-func (j *Job) write(r *row, out Output, sum *Summary) error {
-	for _, k := range r.rankings {
-		sum.addReadings(k.read)
+// Scores implements job.Scorer. Ask has applied the answers.
+func (s *Scorer) Scores(ex *Example, _ []Answer, sum *Summary) (*job.Scores, error) {
+	for _, p := range ex.permutations {
+		sum.addReadings(p.read)
 	}
-	if r.bad == nil {
-		done := r.done()
-		if len(done) > 0 || j.EqualScores {
-			order, scores := j.result(r, done)
-			// Without a ranking there is nothing to relabel by.
-			relabel := j.Relabel && len(done) > 0
-			var drop []string
-			if j.DropScores || relabel { // by which they go with the order before
-				drop = foreignScores
-			} else if j.stale(r.example) {
-				sum.Stale++
-			}
-			line, err := r.scored(order, scores, relabel, drop)
-			if err != nil {
-				return err
-			}
-			sum.add(r, order, done)
-			return out.Write(line)
-		}
+	if ex.bad != nil {
+		return nil, ex.bad
+	}
+	done := ex.done()
+	if len(done) == 0 && !s.EqualScores {
 		sum.NoRanking++
-		r.bad = r.example.Row.Errorf("", "%s", r.rankings[0].failure)
+		return nil, job.NoScores(ex.Row.Errorf("", "%s", ex.permutations[0].failure))
 	}
-	if j.Rejects == nil {
-		return r.bad
+	order, scores := s.result(ex, done)
+	sum.add(ex, order, done)
+	// Without a ranking there is nothing to relabel by.
+	relabel := s.Relabel && len(done) > 0
+	out := ex.scored(order, scores, relabel)
+	if s.DropScores || relabel { // by which they go with the order before
+		out.Drop = foreignScores
+	} else if s.stale(ex) {
+		sum.Stale++
 	}
-	sum.Rejected++
-	return j.Rejects.Add(r.bad)
+	return out, nil
 }
 
-// done returns the rankings that have an order.
-func (r *row) done() []*ranking {
-	var out []*ranking
-	for _, k := range r.rankings {
-		if k.failure == "" {
-			out = append(out, k)
+// done returns the permutations that have an order.
+func (ex *Example) done() []*permutation {
+	var out []*permutation
+	for _, p := range ex.permutations {
+		if p.failure == "" {
+			out = append(out, p)
 		}
 	}
 	return out
 }
 
-// result makes one order and the scores of all rankings that were made. Passages
-// that are the same have one score. Without any ranking, the scores are equal and
-// the order is the row's own.
-func (j *Job) result(r *row, done []*ranking) (order []int, scores []float32) {
+// result makes one order and the scores of all permutations. Passages that are the same
+// have one score. Without any ranking, the scores are equal and the order is the row's
+// own.
+func (s *Scorer) result(ex *Example, done []*permutation) (order []int, scores []float32) {
 	if len(done) == 0 {
-		order = InputOrder.Order(r.example, 0, 0)
+		order = InputOrder.Order(ex, 0, 0)
 		return order, make([]float32, len(order))
 	}
 	orders, worths := make([][]int, len(done)), make([][]float64, len(done))
-	for k, ranking := range done {
-		orders[k], worths[k] = ranking.sort.Order(), ranking.sort.Worths()
+	for k, p := range done {
+		orders[k], worths[k] = p.sort.Order(), p.sort.Worths()
 	}
 	order = orders[0]
 	if len(done) > 1 {
-		order = Aggregate(j.Aggregate, orders, r.rankings[0].shown)
+		order = Aggregate(s.Aggregate, orders, ex.permutations[0].shown)
 	}
-	return r.prepared.all(order, Scores(j.Scores, order, MeanWorths(worths)))
+	return ex.prepared.all(order, Scores(s.Kind, order, MeanWorths(worths)))
 }
 
-// scored is the row's line with its scores and, to relabel it, with its passages
-// anew: the first becomes pos, with those that are the same, since no passage may
-// be a positive and a negative at once.
-func (r *row) scored(order []int, scores []float32, relabel bool, drop []string) ([]byte, error) {
-	ex := r.example
-	pos := ex.Pos
-	var fields []dataset.Field
+// scored is a row's scores and, to relabel it, its passages anew: the first becomes pos,
+// with those that are the same, since no passage may be a positive and a negative at
+// once.
+func (ex *Example) scored(order []int, scores []float32, relabel bool) *job.Scores {
+	out, pos := &job.Scores{Row: ex.Row}, ex.Pos
 	if relabel {
-		pos = len(r.prepared.copies(order[0]))
-		fields = relabelled(ex, order, pos)
+		pos = len(ex.prepared.copies(order[0]))
+		out.Fields = relabelled(ex, order, pos)
 		ranked := make([]float32, len(order))
 		for place, i := range order {
 			ranked[place] = scores[i]
 		}
 		scores = ranked
 	}
-	posScores, errPos := dataset.Floats(scores[:pos])
-	negScores, errNeg := dataset.Floats(scores[pos:])
-	fields = append(fields, dataset.Field{Name: "pos_scores", Value: posScores}, dataset.Field{Name: "neg_scores", Value: negScores})
-	return ex.Row.Splice(fields, drop), errors.Join(errPos, errNeg)
+	out.Lists = []job.List{{Name: "pos_scores", Values: scores[:pos]}, {Name: "neg_scores", Values: scores[pos:]}}
+	return out
 }
 
 // relabelled makes the first passages pos and the others neg, in the order of

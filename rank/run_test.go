@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ortscore/ortscore/io/dataset"
+	"github.com/ortscore/ortscore/io/job"
 	"github.com/ortscore/ortscore/model"
 )
 
@@ -47,10 +48,10 @@ func TestRunScoresTheTruth(t *testing.T) {
 
 func TestRunOutputFields(t *testing.T) {
 	const row = `{"query": "q", "pos": ["caf\u00e9 1", "b 3"], "neg": ["a\/b 4", "\"d\" 2"], "id": 7}`
-	relabel := func(j *Job) { j.Relabel = true }
+	relabel := func(j *testJob) { j.Relabel = true }
 	for _, c := range []struct {
 		name, line string
-		change     func(j *Job)
+		change     func(j *testJob)
 		want       string
 	}{
 		{"labels are kept", row, nil, strings.TrimSuffix(row, "}") + `, "pos_scores": [0.25, 0.5], "neg_scores": [1.0, 0.33333334]}`},
@@ -60,7 +61,7 @@ func TestRunOutputFields(t *testing.T) {
 		{"no neg", `{"query": "q", "pos": ["p 1", "o 2"]}`, nil, `{"query": "q", "pos": ["p 1", "o 2"], "pos_scores": [0.5, 1.0], "neg_scores": []}`},
 		{"no pos", `{"query": "q", "pos": null, "neg": ["p 1", "o 2"]}`, nil, `{"query": "q", "pos": null, "neg": ["p 1", "o 2"], "pos_scores": [], "neg_scores": [0.5, 1.0]}`},
 		{"one passage", `{"query": "q", "neg": ["n 1"]}`, nil, `{"query": "q", "neg": ["n 1"], "pos_scores": [], "neg_scores": [1.0]}`},
-		{"the same text twice", `{"query": "q", "pos": ["x 1"], "neg": ["x 1", "y 2"]}`, func(j *Job) { j.Order = InputOrder },
+		{"the same text twice", `{"query": "q", "pos": ["x 1"], "neg": ["x 1", "y 2"]}`, func(j *testJob) { j.Order = InputOrder },
 			`{"query": "q", "pos": ["x 1"], "neg": ["x 1", "y 2"], "pos_scores": [0.5], "neg_scores": [0.5, 1.0]}`},
 
 		{"relabelled", row, relabel, `{"query": "q", "pos": ["a\/b 4"], "neg": ["b 3", "\"d\" 2", "caf\u00e9 1"], "id": 7, "pos_scores": [1.0], "neg_scores": [0.5, 0.33333334, 0.25]}`},
@@ -71,10 +72,10 @@ func TestRunOutputFields(t *testing.T) {
 		{"relabelled, one passage", `{"query": "q", "neg": ["n 1"]}`, relabel, `{"query": "q", "neg": [], "pos": ["n 1"], "pos_scores": [1.0], "neg_scores": []}`},
 		{"relabelled, old scores", `{"neg_scores": [0, 0, 0], "query": "q", "pos": ["p 1"], "neg": ["n 2"]}`, relabel,
 			`{"neg_scores": [0.5], "query": "q", "pos": ["n 2"], "neg": ["p 1"], "pos_scores": [1.0]}`},
-		{"relabelled, scored as the reference does", row, func(j *Job) { j.Relabel, j.Scores = true, Reference },
+		{"relabelled, scored as the reference does", row, func(j *testJob) { j.Relabel, j.Kind = true, Reference },
 			`{"query": "q", "pos": ["a\/b 4"], "neg": ["b 3", "\"d\" 2", "caf\u00e9 1"], "id": 7, "pos_scores": [1.0], "neg_scores": [1.0, 0.5, 0.33333334]}`},
-		{"linear", row, func(j *Job) { j.Scores = Linear }, strings.TrimSuffix(row, "}") + `, "pos_scores": [0.25, 0.75], "neg_scores": [1.0, 0.5]}`},
-		{"dcg", row, func(j *Job) { j.Scores = DCG }, strings.TrimSuffix(row, "}") + `, "pos_scores": [0.43067655, 0.63092977], "neg_scores": [1.0, 0.5]}`},
+		{"linear", row, func(j *testJob) { j.Kind = Linear }, strings.TrimSuffix(row, "}") + `, "pos_scores": [0.25, 0.75], "neg_scores": [1.0, 0.5]}`},
+		{"dcg", row, func(j *testJob) { j.Kind = DCG }, strings.TrimSuffix(row, "}") + `, "pos_scores": [0.43067655, 0.63092977], "neg_scores": [1.0, 0.5]}`},
 	} {
 		j := newJob(t, sorter())
 		if c.change != nil {
@@ -91,7 +92,7 @@ func TestRunScoresByConfidence(t *testing.T) {
 	const three = 1.0986123 // ln 3
 	model := &script{answer: func(prompt string) string { return Format(truth(prompt), 0) }, sure: three}
 	j := newJob(t, constrained(t, model, 0))
-	j.Scores = Confidence
+	j.Kind = Confidence
 	got, sum := runJob(t, j, `{"query": "q", "pos": ["p 1"], "neg": ["n 2"]}`, `{"query": "q", "pos": ["p 1"], "neg": []}`)
 	require.InDelta(t, -1.3862944, parseLine(t, got[0]).PosScores[0], 1e-6, "ln 1/4")
 	require.InDelta(t, -0.2876821, parseLine(t, got[0]).NegScores[0], 1e-6, "ln 3/4")
@@ -108,7 +109,7 @@ func TestRunScoresAgreeWithTheOrder(t *testing.T) {
 	var order [][]string // of every row, the first kind's
 	for _, kind := range []Kind{Reciprocal, Linear, DCG, Confidence, Reference} {
 		j := newJob(t, constrained(t, toyLM(), 0))
-		j.Scores, j.Permutations, j.Window, j.Step = kind, 2, 6, 3
+		j.Kind, j.Permutations, j.Window, j.Step = kind, 2, 6, 3
 		plain, _ := runJob(t, j, in...)
 		j.Relabel = true
 		relabelled, _ := runJob(t, j, in...)
@@ -146,7 +147,7 @@ func TestRunDependsOnTheRowAlone(t *testing.T) {
 				j.Window, j.Step, j.Permutations, j.EqualScores = 4, 2, 2, true
 				_, err := j.Run(t.Context(), reader(in...), out)
 				require.NoError(t, err)
-				got := out.all()
+				got := all(out)
 				slices.Sort(got)
 				return got
 			}
@@ -199,24 +200,13 @@ func TestRunPages(t *testing.T) {
 		}
 		teacher := sorter()
 		j, out := newJob(t, teacher), &lines{}
-		rejects, _ := rejectsOf(t, j)
+		j.rejects = true
 		sum, err := j.Run(t.Context(), reader(in...), out)
 		require.NoError(t, err)
 		require.Equal(t, strings.Join(append(good, ""), "\n"), out.String())
 		require.Equal(t, c.rows-len(good), sum.Rejected)
 		require.Equal(t, c.ranks, teacher.ranks, "%+v: all rows of a page are ranked together", c)
-		require.NoError(t, rejects.Abort())
 	}
-}
-
-// Long lines end a page early, so that memory is bounded in bytes too.
-func TestPagesAreBoundedInBytes(t *testing.T) {
-	const lineBytes = 20 << 20
-	long := `{"query": "q", "pos": ["p"], "note": "` + strings.Repeat("x", lineBytes) + `"}`
-	j := newJob(t, sorter())
-	rows := dataset.NewAhead(t.Context(), reader(long, long, long, long, long, long), 0, false, j.begin)
-	defer rows.Close()
-	require.Len(t, j.page(rows).rows, pageBytes/lineBytes+1)
 }
 
 const goodLine = `{"query": "q", "pos": ["p 1"], "neg": ["n 2"]}`
@@ -229,9 +219,9 @@ func TestRunLimit(t *testing.T) {
 		sum, err := j.Run(t.Context(), reader(in...), &lines{})
 		require.NoError(t, err)
 		require.Equal(t, want, sum.Rows)
-		count, err := j.Check(t.Context(), reader(in...))
+		count, err := j.count(t.Context(), reader(in...))
 		require.NoError(t, err)
-		require.Equal(t, Count{Rows: want, Passages: 2 * want, Lists: want}, count)
+		require.Equal(t, job.Count{Rows: want, Passages: 2 * want, Units: want}, count)
 	}
 	j := newJob(t, sorter())
 	j.Limit, j.SkipBad = 4, false
@@ -241,14 +231,14 @@ func TestRunLimit(t *testing.T) {
 	// A bad row counts as one of them.
 	j = newJob(t, sorter())
 	j.Limit = 4
-	_, reasons := rejectsOf(t, j)
+	j.rejects = true
 	sum, err := j.Run(t.Context(), reader(in...), &lines{})
 	require.NoError(t, err)
 	require.Equal(t, []int{3, 1}, []int{sum.Rows, sum.Rejected})
-	require.Len(t, reasons(), 1)
-	count, err := j.Check(t.Context(), reader(in...))
+	require.Len(t, j.reasons, 1)
+	count, err := j.count(t.Context(), reader(in...))
 	require.NoError(t, err)
-	require.Equal(t, Count{Rows: 3, Bad: 1, Passages: 6, Lists: 3}, count)
+	require.Equal(t, job.Count{Rows: 3, Bad: 1, Passages: 6, Units: 3}, count)
 
 	sum, err = newJob(t, sorter()).Run(t.Context(), reader(), &lines{})
 	require.NoError(t, err)
@@ -258,19 +248,26 @@ func TestRunLimit(t *testing.T) {
 func TestFirst(t *testing.T) {
 	j := newJob(t, nil)
 	j.Order = InputOrder
-	list, line, err := j.First(reader(`{"query": "q", "neg": ["alone"]}`, "", `{"query": 1}`, goodLine, goodLine))
+	first := func(line string) (*List, error) {
+		row, err := dataset.Parse("rows.jsonl", 1, []byte(line))
+		require.NoError(t, err)
+		ex, _, err := j.Read(row)
+		if err != nil {
+			return nil, err
+		}
+		return ex.First(), nil
+	}
+	list, err := first(goodLine)
 	require.NoError(t, err)
 	require.Equal(t, "q\n[0] p 1\n[1] n 2\nq", list.Text)
 	require.Equal(t, 2, list.N)
-	require.Equal(t, 4, line)
-	list, _, err = j.First(reader(`{"query": "q", "neg": ["alone"]}`))
+	list, err = first(`{"query": "q", "neg": ["alone"]}`)
 	require.NoError(t, err)
 	require.Nil(t, list)
-	j.SkipBad = false
-	_, _, err = j.First(reader(`{"query": 1}`, goodLine))
+	_, err = first(`{"query": 1}`)
 	require.EqualError(t, err, "rows.jsonl:1: pos: want pos or neg, got neither of them")
 	j.Fitter.MaxPrompt = 10
-	_, _, err = j.First(reader(goodLine))
+	_, err = first(goodLine)
 	require.EqualError(t, err, "rows.jsonl:1: query: want a prompt of at most 10 tokens, got 14 with all passages empty")
 }
 
@@ -291,33 +288,33 @@ func TestRunStops(t *testing.T) {
 	sum, err := newJob(t, constrained(t, lm, 0)).Run(ctx, reader(in...), out)
 	require.Equal(t, context.Canceled, err)
 	require.Equal(t, DefaultPage, sum.Rows)
-	require.Len(t, out.all(), DefaultPage)
+	require.Len(t, all(out), DefaultPage)
 	forwards := len(lm.Batches)
 	require.Contains(t, lm.Batches[forwards-1].TokenIDs, int64('~'), "no forward after it")
 
 	// While it writes, and before it begins.
 	ctx, cancel = context.WithCancel(t.Context())
 	teacher := sorter()
-	out = &lines{wrote: cancel}
+	out = &lines{Wrote: cancel}
 	_, err = newJob(t, teacher).Run(ctx, reader(in...), out)
 	require.Equal(t, context.Canceled, err)
 	require.Less(t, teacher.ranks, 4, "those that are under way, and no more")
-	require.GreaterOrEqual(t, len(out.all()), DefaultPage)
+	require.GreaterOrEqual(t, len(all(out)), DefaultPage)
 	out = &lines{}
 	_, err = newJob(t, teacher).Run(ctx, reader(in...), out)
 	require.Equal(t, context.Canceled, err)
 	require.Empty(t, out.String())
-	_, err = newJob(t, teacher).Check(ctx, reader(in...))
+	_, err = newJob(t, teacher).count(ctx, reader(in...))
 	require.Equal(t, context.Canceled, err)
 	ctx, cancel = context.WithCancel(t.Context())
-	_, err = newJob(t, sorter()).Run(ctx, reader(goodLine, goodLine), &lines{wrote: cancel})
+	_, err = newJob(t, sorter()).Run(ctx, reader(goodLine, goodLine), &lines{Wrote: cancel})
 	require.Equal(t, context.Canceled, err, "even with the last row")
 }
 
 func TestRunErrorsEndIt(t *testing.T) {
 	full := errors.New("no space left")
 	teacher := sorter()
-	_, err := newJob(t, teacher).Run(t.Context(), reader(slices.Repeat([]string{goodLine}, 8*DefaultPage)...), &lines{fail: full})
+	_, err := newJob(t, teacher).Run(t.Context(), reader(slices.Repeat([]string{goodLine}, 8*DefaultPage)...), &lines{Fail: full})
 	require.Equal(t, full, err)
 	require.Less(t, teacher.ranks, 8, "the pages that are under way, and no more")
 

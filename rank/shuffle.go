@@ -1,10 +1,9 @@
 package rank
 
 import (
-	"encoding/binary"
 	"fmt"
-	"hash/fnv"
-	"math/rand/v2"
+
+	"github.com/ortscore/ortscore/io/dataset"
 )
 
 // OrderChoice says in which order a prompt first shows the passages.
@@ -40,11 +39,5 @@ func (c OrderChoice) Order(ex *Example, seed uint64, permutation int) []int {
 		}
 		return order
 	}
-	h := fnv.New64a()
-	for _, s := range append([]string{ex.Query}, ex.Passages...) {
-		h.Write(binary.AppendUvarint(nil, uint64(len(s))))
-		h.Write([]byte(s))
-	}
-	h.Write(binary.AppendUvarint(nil, uint64(permutation)))
-	return rand.New(rand.NewPCG(seed, h.Sum64())).Perm(n)
+	return dataset.Draw(seed, ex.Query, ex.Passages, uint64(permutation)).Perm(n)
 }

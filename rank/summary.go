@@ -1,31 +1,23 @@
 package rank
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/ortscore/ortscore/io/job"
+)
 
 // Summary tells what a run did. Its size does not grow with the input's.
 type Summary struct {
-	Rows        int `json:"rows"`         // rows with scores
-	Rejected    int `json:"rejected"`     // rows left out
-	NoRanking   int `json:"no_ranking"`   // of those, rows for which the teacher gave no ranking
-	EqualScores int `json:"equal_scores"` // rows with equal scores in place of a ranking
-	Passages    int `json:"passages"`     // scores written
-	CutPassages int `json:"cut_passages"`
-	Lists       int `json:"lists"`  // prompts that were ranked
-	Failed      int `json:"failed"` // of those, lists that have no answer: a request that failed, logits that are not finite
+	job.Counts
+	NoRanking   int `json:"no_ranking"`   // rows for which the teacher gave no ranking
+	EqualScores int `json:"equal_scores"` // of those, rows with equal scores in place of a ranking
+	Lists       int `json:"lists"`        // prompts that were ranked
+	Failed      int `json:"failed"`       // of those, lists that have no answer: a request that failed, logits that are not finite
 	// Truncated counts lists whose answer was cut off before its ranking was whole.
 	Truncated int `json:"truncated"`
 	// Malformed counts lists whose text had to be repaired, or held no ranking.
 	Malformed int     `json:"malformed"`
 	Repairs   Repairs `json:"repairs"`
-	// OneSided counts rows without pos or without neg. FlagEmbedding's fine-tuning
-	// fails on them.
-	OneSided int `json:"one_sided"`
-	// Repeated counts rows in which a passage stands more than once, as the teacher
-	// sees it; it is shown once, and has one score.
-	Repeated int `json:"repeated"`
-	// Stale counts rows that keep a score field of ortscore nll, which this run has
-	// not made.
-	Stale int `json:"stale_scores"`
 
 	// Mass is the mean, over lists, of the probability that the teacher gave to what
 	// is a ranking at all; LowMass counts lists with less than LowMass.
@@ -34,11 +26,8 @@ type Summary struct {
 	// Disagreement is the mean, over rows of several passages, of what their
 	// permutations disagree in.
 	Disagreement float64 `json:"disagreement"`
+	Permuted     int     `json:"permuted"` // rows in Disagreement
 
-	// PosFirst counts rows in which one of pos is ranked first, of Labelled rows
-	// that have pos and neg.
-	PosFirst int `json:"pos_first"`
-	Labelled int `json:"labelled"`
 	// ShownFirst counts rankings of several passages, of Shown, whose first is the
 	// one that was shown first. A teacher without a bias for a place has about one
 	// in as many as there are passages.
@@ -46,8 +35,6 @@ type Summary struct {
 	Shown      int `json:"shown"`
 
 	FullTokens int `json:"full_tokens"` // that all rankings have when written out
-
-	permuted int // rows in Disagreement
 }
 
 // LowMass is the mass below which a teacher would rather have written something
@@ -55,18 +42,14 @@ type Summary struct {
 const LowMass = 0.5
 
 // add counts a row with scores.
-func (s *Summary) add(r *row, order []int, done []*ranking) {
+func (s *Summary) add(ex *Example, order []int, done []*permutation) {
 	s.Rows++
 	s.Passages += len(order)
-	for _, k := range r.prepared.same {
-		if r.cut[k] {
-			s.CutPassages++
-		}
-	}
-	if r.prepared.repeats() {
+	s.CutPassages += ex.cutPassages()
+	if ex.prepared.repeats() {
 		s.Repeated++
 	}
-	pos := r.example.Pos
+	pos := ex.Pos
 	if pos == 0 || pos == len(order) {
 		s.OneSided++
 	}
@@ -75,7 +58,7 @@ func (s *Summary) add(r *row, order []int, done []*ranking) {
 		s.NoRanking++
 	} else if pos > 0 && pos < len(order) {
 		s.Labelled++
-		if slices.Max(r.prepared.copies(order[0])) < pos { // a tie with one of neg is no win
+		if slices.Max(ex.prepared.copies(order[0])) < pos { // a tie with one of neg is no win
 			s.PosFirst++
 		}
 	}
@@ -89,15 +72,15 @@ func (s *Summary) add(r *row, order []int, done []*ranking) {
 			}
 		}
 	}
-	if len(orders) > 1 && len(r.prepared.passages) > 1 {
-		s.Disagreement = mean(s.Disagreement, s.permuted, Disagreement(orders), 1)
-		s.permuted++
+	if len(orders) > 1 && len(ex.prepared.passages) > 1 {
+		s.Disagreement = job.MergeMeans(s.Disagreement, s.Permuted, Disagreement(orders), 1)
+		s.Permuted++
 	}
 }
 
 func (s *Summary) addReadings(readings []Reading) {
 	for _, r := range readings {
-		s.Mass = mean(s.Mass, s.Lists, r.Mass, 1)
+		s.Mass = job.MergeMeans(s.Mass, s.Lists, r.Mass, 1)
 		s.Lists++
 		s.FullTokens += r.Full
 		s.Repairs.Add(r.Repairs)
@@ -109,34 +92,27 @@ func (s *Summary) addReadings(readings []Reading) {
 			s.Truncated++
 		case r.Repairs != (Repairs{}):
 			s.Malformed++
-		case r.Err != nil:
+		case r.Failure != "":
 			s.Failed++
 		}
 	}
 }
 
-// mean joins the mean of n values with that of m more.
-func mean(mean float64, n int, more float64, m int) float64 {
-	if n+m == 0 {
-		return 0
-	}
-	return mean + (more-mean)*float64(m)/float64(n+m)
-}
-
 // Add joins the summary of another file to s.
 func (s *Summary) Add(o *Summary) {
-	s.Mass = mean(s.Mass, s.Lists, o.Mass, o.Lists)
-	s.Disagreement = mean(s.Disagreement, s.permuted, o.Disagreement, o.permuted)
+	s.Mass = job.MergeMeans(s.Mass, s.Lists, o.Mass, o.Lists)
+	s.Disagreement = job.MergeMeans(s.Disagreement, s.Permuted, o.Disagreement, o.Permuted)
+	s.Counts.Add(&o.Counts)
 	s.Repairs.Add(o.Repairs)
-	for _, n := range []struct {
-		to   *int
-		more int
-	}{
-		{&s.Rows, o.Rows}, {&s.Rejected, o.Rejected}, {&s.NoRanking, o.NoRanking}, {&s.EqualScores, o.EqualScores},
-		{&s.Passages, o.Passages}, {&s.CutPassages, o.CutPassages}, {&s.Lists, o.Lists}, {&s.Failed, o.Failed}, {&s.Malformed, o.Malformed}, {&s.Truncated, o.Truncated},
-		{&s.OneSided, o.OneSided}, {&s.Repeated, o.Repeated}, {&s.Stale, o.Stale}, {&s.LowMass, o.LowMass}, {&s.PosFirst, o.PosFirst}, {&s.Labelled, o.Labelled},
-		{&s.ShownFirst, o.ShownFirst}, {&s.Shown, o.Shown}, {&s.FullTokens, o.FullTokens}, {&s.permuted, o.permuted},
-	} {
-		*n.to += n.more
-	}
+	s.NoRanking += o.NoRanking
+	s.EqualScores += o.EqualScores
+	s.Lists += o.Lists
+	s.Failed += o.Failed
+	s.Truncated += o.Truncated
+	s.Malformed += o.Malformed
+	s.LowMass += o.LowMass
+	s.Permuted += o.Permuted
+	s.ShownFirst += o.ShownFirst
+	s.Shown += o.Shown
+	s.FullTokens += o.FullTokens
 }

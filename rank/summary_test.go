@@ -2,26 +2,27 @@ package rank
 
 import (
 	"encoding/json"
-	"errors"
 	"math"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/ortscore/ortscore/io/job"
 )
 
 func TestSummary(t *testing.T) {
 	s := &Summary{}
 	add := func(pos int, cut map[int]bool, order []int, rankings ...[2][]int) {
-		r := &row{example: &Example{Pos: pos}, prepared: &Prepared{same: slices.Sorted(slices.Values(order))}, cut: cut}
-		r.prepared.passages = make([]string, len(order))
-		var done []*ranking
+		ex := &Example{Pos: pos, prepared: &Prepared{same: slices.Sorted(slices.Values(order))}, cut: cut}
+		ex.prepared.passages = make([]string, len(order))
+		var done []*permutation
 		for _, k := range rankings {
 			sort := NewSort(k[1], 20, 10, 1)
-			done = append(done, &ranking{row: r, shown: k[0], sort: sort})
+			done = append(done, &permutation{shown: k[0], sort: sort})
 		}
-		s.add(r, order, done)
+		s.add(ex, order, done)
 	}
 	type both = [2][]int // shown, ranked
 	add(1, map[int]bool{2: true, 0: true}, []int{0, 1, 2}, both{{0, 1, 2}, {0, 1, 2}}, both{{2, 1, 0}, {0, 2, 1}})
@@ -29,8 +30,7 @@ func TestSummary(t *testing.T) {
 	add(2, nil, []int{1, 0}, both{{0, 1}, {1, 0}})                                      // no neg
 	add(0, nil, []int{0}, both{{0}, {0}}, both{{0}, {0}})                               // no pos, one passage
 	add(1, nil, []int{0, 1})                                                            // without a ranking
-	require.Equal(t, &Summary{Rows: 5, NoRanking: 1, EqualScores: 1, Passages: 11, CutPassages: 2, OneSided: 2, Disagreement: s.Disagreement,
-		PosFirst: 1, Labelled: 2, ShownFirst: 3, Shown: 5, permuted: 2}, s)
+	require.Equal(t, &Summary{Counts: job.Counts{Rows: 5, Passages: 11, CutPassages: 2, OneSided: 2, PosFirst: 1, Labelled: 2}, NoRanking: 1, EqualScores: 1, Disagreement: s.Disagreement, ShownFirst: 3, Shown: 5, Permuted: 2}, s)
 	require.InDelta(t, 1./6, s.Disagreement, 1e-12, "the mean of a third and of none")
 }
 
@@ -41,7 +41,7 @@ func TestSummaryReadings(t *testing.T) {
 		{Mass: 0.49, Full: 3, Ranking: Ranking{Repairs: Repairs{Duplicate: 2}}},
 	})
 	s.addReadings(nil)
-	s.addReadings([]Reading{{Mass: 1, Err: errors.New("")}, {Mass: 1, Full: 5, Truncated: true, Err: errors.New("")}, {Mass: 0.01, Full: 1, Ranking: Ranking{Repairs: Repairs{Missing: 3, Refusal: 1}}}})
+	s.addReadings([]Reading{{Mass: 1, Failure: "?"}, {Mass: 1, Full: 5, Truncated: true, Failure: "?"}, {Mass: 0.01, Full: 1, Ranking: Ranking{Repairs: Repairs{Missing: 3, Refusal: 1}}}})
 	require.InDelta(t, 0.6, s.Mass, 1e-12)
 	s.Mass = 0
 	require.Equal(t, &Summary{Lists: 5, FullTokens: 19, Malformed: 2, Failed: 1, Truncated: 1, LowMass: 2, Repairs: Repairs{Missing: 3, Duplicate: 2, Refusal: 1}}, s)
@@ -55,7 +55,7 @@ func TestSummaryAdd(t *testing.T) {
 		teacher := &rule{read: func(l List, _ int) Reading {
 			p := strings.Count(shown(l.Text)[0], "1")
 			if strings.HasPrefix(l.Text, "q4") {
-				return Reading{Mass: 1, Truncated: true, Err: errors.New("cut off")}
+				return Reading{Mass: 1, Truncated: true, Failure: "cut off"}
 			}
 			if p == 1 || strings.HasPrefix(l.Text, "q3") {
 				return refused(l)
@@ -66,7 +66,7 @@ func TestSummaryAdd(t *testing.T) {
 		}}
 		j := newJob(t, teacher)
 		j.Permutations, j.EqualScores, j.PassageMaxLength = 3, true, 4
-		_, _ = rejectsOf(t, j)
+		j.rejects = true
 		s, err := j.Run(t.Context(), reader(append(slices.Clone(in), `{"query": 1}`)...), &lines{})
 		require.NoError(t, err)
 		return s
@@ -85,7 +85,7 @@ func TestSummaryAdd(t *testing.T) {
 	want.Rejected += 4 // every part has a bad row
 	require.Equal(t, want, got)
 	for name, n := range map[string]int{"EqualScores": want.EqualScores, "Malformed": want.Malformed, "LowMass": want.LowMass, "PosFirst": want.PosFirst,
-		"ShownFirst": want.ShownFirst, "OneSided": want.OneSided, "CutPassages": want.CutPassages, "FullTokens": want.FullTokens, "permuted": want.permuted, "Refusal": want.Repairs.Refusal, "Truncated": want.Truncated} {
+		"ShownFirst": want.ShownFirst, "OneSided": want.OneSided, "CutPassages": want.CutPassages, "FullTokens": want.FullTokens, "Permuted": want.Permuted, "Refusal": want.Repairs.Refusal, "Truncated": want.Truncated} {
 		require.NotZero(t, n, name)
 	}
 	require.NotEqual(t, want.Labelled, want.PosFirst)
@@ -96,10 +96,9 @@ func TestSummaryOfNothing(t *testing.T) {
 	s := &Summary{}
 	s.Add(&Summary{})
 	require.Equal(t, &Summary{}, s)
-	require.False(t, math.IsNaN(mean(0, 0, 0, 0)))
+	require.False(t, math.IsNaN(job.MergeMeans(0, 0, 0, 0)))
 	text, err := json.Marshal(s)
 	require.NoError(t, err)
-	require.NotContains(t, string(text), "permuted")
 	require.NotContains(t, string(text), `"Missing"`)
-	require.Equal(t, 29, strings.Count(string(text), ":"), "%s", text)
+	require.Equal(t, 30, strings.Count(string(text), ":"), "%s", text)
 }

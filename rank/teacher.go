@@ -21,19 +21,29 @@ type List struct {
 
 // Reading is the ranking that a teacher gave a list.
 type Reading struct {
-	Ranking              // of what it wrote; none where Repairs.Refusal or Err is set
-	Confidence []float64 // [n] by rank, as Decoded has it; nil where it is not known
-	Mass       float64   // as Decoded has it; 1 where it is not known
-	Text       string    // what it wrote, where that was free
-	Full       int       // tokens that the ranking has, with an end of text
-	Truncated  bool      // the answer was cut off before its ranking was whole
-	Err        error     // why there is no ranking
+	Ranking              // of what it wrote; none where Repairs.Refusal or Failure is set
+	Confidence []float64 `json:"confidence,omitempty"` // [n] by rank, as Decoded has it; nil where it is not known
+	Mass       float64   `json:"mass"`                 // as Decoded has it; 1 where it is not known
+	Text       string    `json:"text,omitempty"`       // what it wrote, where that was free
+	Full       int       `json:"full"`                 // tokens that the ranking has, with an end of text
+	Truncated  bool      `json:"truncated,omitempty"`  // the answer was cut off before its ranking was whole
+	Failure    string    `json:"failure,omitempty"`    // why there is no ranking
+
+	// Unanswered is the endpoint's error where it gave no answer.
+	Unanswered error `json:"-"`
 }
 
-// Teacher ranks lists. The error is for what ends the run; what befalls one list
-// is in its Reading.
+// Passing implements job.Passing: an endpoint that was away is asked again.
+func (r Reading) Passing() bool {
+	var failed *openai.Error
+	return errors.As(r.Unanswered, &failed) && failed.Temporary()
+}
+
+// Teacher ranks lists, and gives each reading to done as it comes, by one goroutine at a
+// time. The error is for what ends the run, which an error of done does; what befalls
+// one list is in its Reading.
 type Teacher interface {
-	Rank(ctx context.Context, lists []List) ([]Reading, error)
+	Rank(ctx context.Context, lists []List, done func(i int, r Reading) error) error
 }
 
 // Local is a teacher that runs here.
@@ -55,28 +65,31 @@ type Local struct {
 }
 
 // Rank implements Teacher. While free text is on trial, it is a few lists at once.
-func (l *Local) Rank(ctx context.Context, lists []List) ([]Reading, error) {
-	var readings []Reading
-	for len(readings) < len(lists) {
-		part := lists[len(readings):]
+func (l *Local) Rank(ctx context.Context, lists []List, done func(i int, r Reading) error) error {
+	for from := 0; from < len(lists); {
+		to := len(lists)
 		if n := l.Failures.trial(); l.Grammar == nil && n > 0 {
-			part = part[:min(n, len(part))]
+			to = min(from+n, to)
 		}
-		read, err := l.rank(ctx, part)
-		if err != nil {
-			return nil, err
-		}
-		for _, r := range read {
-			if err := l.Failures.add(r); err != nil {
-				return nil, err
+		err := l.Generator.Generate(ctx, l.prompts(lists[from:to]), func(i int, g model.Generated) error {
+			r, err := l.read(lists[from+i], g)
+			if err != nil {
+				return err
 			}
+			if err := done(from+i, r); err != nil {
+				return err
+			}
+			return l.Failures.add(r)
+		})
+		if err != nil {
+			return err
 		}
-		readings = append(readings, read...)
+		from = to
 	}
-	return readings, nil
+	return nil
 }
 
-func (l *Local) rank(ctx context.Context, lists []List) ([]Reading, error) {
+func (l *Local) prompts(lists []List) []model.Prompt {
 	prompts := make([]model.Prompt, len(lists))
 	for i, list := range lists {
 		prompts[i] = model.Prompt{Tokens: list.Tokens, MaxNew: l.MaxNew, Seed: l.seed(list)}
@@ -86,15 +99,7 @@ func (l *Local) rank(ctx context.Context, lists []List) ([]Reading, error) {
 			prompts[i].Done = l.stopped
 		}
 	}
-	readings := make([]Reading, len(lists))
-	err := l.Generator.Generate(ctx, prompts, func(i int, text model.Generated) (err error) {
-		readings[i], err = l.read(lists[i], text)
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	return readings, nil
+	return prompts
 }
 
 // seed depends on the list alone, so that a ranking does not depend on its place
@@ -109,7 +114,7 @@ func (l *Local) read(list List, g model.Generated) (Reading, error) {
 	var nonFinite *model.NonFiniteError
 	switch {
 	case errors.As(g.Err, &nonFinite):
-		return Reading{Err: g.Err, Mass: 1}, nil
+		return Reading{Failure: g.Err.Error(), Mass: 1}, nil
 	case g.Err != nil: // not this list's fault
 		return Reading{}, g.Err
 	case l.Grammar == nil:
@@ -127,7 +132,7 @@ func (l *Local) read(list List, g model.Generated) (Reading, error) {
 func (l *Local) readFree(list List, g model.Generated) Reading {
 	text, err := l.text(g.Tokens)
 	if err != nil {
-		return Reading{Err: fmt.Errorf("want a ranking, got tokens that are no text: %w", err), Mass: 1, Full: len(g.Tokens)}
+		return Reading{Failure: fmt.Sprintf("want a ranking, got tokens that are no text: %v", err), Mass: 1, Full: len(g.Tokens)}
 	}
 	out := readText(l.Opening, text, text, list.N, l.First, g.Stop == model.StopLength)
 	out.Full = len(g.Tokens)
@@ -141,7 +146,7 @@ func readText(opening, text, shown string, n, first int, cut bool) Reading {
 	ranking, closed := parse(opening+text, n, first)
 	if cut && !closed {
 		return Reading{Mass: 1, Text: shown, Truncated: true,
-			Err: errors.New("want a whole ranking, got " + abridged(shown) + ", cut off: --max-tokens leaves more room")}
+			Failure: "want a whole ranking, got " + abridged(shown) + ", cut off: --max-tokens leaves more room"}
 	}
 	return Reading{Ranking: ranking, Mass: 1, Text: shown}
 }
@@ -170,49 +175,42 @@ func (l *Local) stopped(ids []int32) bool {
 type Remote struct {
 	Client *openai.Client
 	First  int // the first identifier
-	// OnReply, if set, is called after each Rank with the tokens that the endpoint
-	// counted.
-	OnReply func(replies []openai.Reply)
+	// OnReply, if set, is called with each reply.
+	OnReply func(reply openai.Reply)
 
 	// Failures, if set, ends the run where nothing comes of it.
 	Failures *Failures
 }
 
 // Rank implements Teacher.
-func (r *Remote) Rank(ctx context.Context, lists []List) ([]Reading, error) {
+func (r *Remote) Rank(ctx context.Context, lists []List, done func(i int, r Reading) error) error {
 	prompts := make([]string, len(lists))
 	for i, list := range lists {
 		prompts[i] = list.Text
 	}
-	readings := make([]Reading, len(lists))
-	replies, err := r.Client.Complete(ctx, prompts, func(i int, reply openai.Reply) error {
-		readings[i] = r.hide(r.read(lists[i], reply))
-		return r.Failures.add(readings[i])
+	_, err := r.Client.Complete(ctx, prompts, func(i int, reply openai.Reply) error {
+		if r.OnReply != nil {
+			r.OnReply(reply)
+		}
+		reading := r.hide(r.read(lists[i], reply))
+		if err := done(i, reading); err != nil {
+			return err
+		}
+		return r.Failures.add(reading)
 	})
-	if err != nil {
-		return nil, err
-	}
-	if r.OnReply != nil {
-		r.OnReply(replies)
-	}
-	return readings, nil
+	return err
 }
 
 // hide blanks the key in what may be shown of a reading: a model may repeat what a
 // gateway has put into its prompt.
 func (r *Remote) hide(out Reading) Reading {
-	out.Text = r.Client.Hide(out.Text)
-	if out.Err != nil {
-		if text := r.Client.Hide(out.Err.Error()); text != out.Err.Error() {
-			out.Err = errors.New(text)
-		}
-	}
+	out.Text, out.Failure = r.Client.Hide(out.Text), r.Client.Hide(out.Failure)
 	return out
 }
 
 func (r *Remote) read(list List, reply openai.Reply) Reading {
 	if reply.Err != nil { // it said nothing that could be repaired
-		return Reading{Err: reply.Err, Mass: 1}
+		return Reading{Failure: reply.Err.Error(), Unanswered: reply.Err, Mass: 1}
 	}
 	text := withoutPrompt(reply.Text, list.Text)
 	empty := strings.TrimSpace(text) == ""
@@ -224,12 +222,12 @@ func (r *Remote) read(list List, reply openai.Reply) Reading {
 	switch {
 	case out.Truncated && broken:
 		out.Truncated = false
-		out.Err = errors.New("want a whole ranking, got " + abridged(shown) + ", cut off: finish reason " + reply.Finish)
+		out.Failure = "want a whole ranking, got " + abridged(shown) + ", cut off: finish reason " + reply.Finish
 	case out.Truncated || !empty:
 	case strings.TrimSpace(reply.Text) != "":
-		out.Err = errors.New("want an answer, got the prompt")
+		out.Failure = "want an answer, got the prompt"
 	case reply.Finish != "":
-		out.Err = errors.New("want an answer, got none: " + reply.Finish)
+		out.Failure = "want an answer, got none: " + reply.Finish
 	}
 	return out
 }

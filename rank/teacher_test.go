@@ -12,10 +12,21 @@ import (
 	"github.com/ortscore/ortscore/model"
 )
 
+// rankAll has a teacher rank lists.
+func rankAll(t *testing.T, teacher Teacher, lists []List) ([]Reading, error) {
+	t.Helper()
+	out := make([]Reading, len(lists))
+	err := teacher.Rank(t.Context(), lists, func(i int, r Reading) error {
+		out[i] = r
+		return nil
+	})
+	return out, err
+}
+
 // rankOne has a teacher rank one list.
 func rankOne(t *testing.T, teacher Teacher, l List) Reading {
 	t.Helper()
-	got, err := teacher.Rank(t.Context(), []List{l})
+	got, err := rankAll(t, teacher, []List{l})
 	require.NoError(t, err)
 	require.Len(t, got, 1)
 	return got[0]
@@ -33,11 +44,11 @@ func TestConstrainedRankingsAreWhole(t *testing.T) {
 			n := 2 + i%19
 			lists = append(lists, list(fmt.Sprintf("%d %d\n", first, i), n))
 		}
-		readings, err := l.Rank(t.Context(), lists)
+		readings, err := rankAll(t, l, lists)
 		require.NoError(t, err)
 		for i, r := range readings {
 			n := lists[i].N
-			require.NoError(t, r.Err)
+			require.Empty(t, r.Failure)
 			require.Zero(t, r.Repairs)
 			require.Empty(t, r.Text)
 			require.Equal(t, n, r.Found)
@@ -112,8 +123,8 @@ func TestFreeDecodingCutOff(t *testing.T) {
 		l := free(says(answer))
 		l.MaxNew = most
 		got := rankOne(t, l, list("p", 3))
-		require.EqualError(t, got.Err, "want a whole ranking, got "+abridged(answer[:most])+", cut off: --max-tokens leaves more room")
-		require.Equal(t, Reading{Mass: 1, Text: answer[:most], Full: most, Truncated: true, Err: got.Err}, got)
+		require.Equal(t, "want a whole ranking, got "+abridged(answer[:most])+", cut off: --max-tokens leaves more room", got.Failure)
+		require.Equal(t, Reading{Mass: 1, Text: answer[:most], Full: most, Truncated: true, Failure: got.Failure}, got)
 	}
 }
 
@@ -124,11 +135,11 @@ func TestTruncatedRowsAreRejected(t *testing.T) {
 	}})
 	l.MaxNew = 20
 	j, out := newJob(t, l), &lines{}
-	_, reasons := rejectsOf(t, j)
+	j.rejects = true
 	row := func(query string) string { return strings.Replace(numbered(1, 2, 3), `"q"`, `"`+query+`"`, 1) }
 	sum, err := j.Run(t.Context(), reader(row("a"), row("b")), out)
 	require.NoError(t, err)
-	require.Equal(t, []string{`2: want a whole ranking, got "Let me look at the p", cut off: --max-tokens leaves more room`}, reasons())
+	require.Equal(t, []string{`2: want a whole ranking, got "Let me look at the p", cut off: --max-tokens leaves more room`}, j.reasons)
 	require.Equal(t, []int{1, 1, 1, 1, 0, 0}, []int{sum.Rows, sum.Rejected, sum.NoRanking, sum.Truncated, sum.Malformed, sum.Failed})
 }
 
@@ -170,14 +181,14 @@ func TestLocalRanksListsApart(t *testing.T) {
 	for _, l := range []*Local{free(rambler()), constrained(t, toyLM(), 0)} {
 		l.Generator.Sampling, l.Seed, l.MaxNew = model.Sampling{Temperature: 20}, 7, 40
 		lists := []List{list("one", 3), list("two, longer", 5), list("three", 2), list("one", 3)}
-		together, err := l.Rank(t.Context(), lists)
+		together, err := rankAll(t, l, lists)
 		require.NoError(t, err)
 		for i, list := range lists {
 			require.Equal(t, together[i], rankOne(t, l, list))
 		}
 		require.Equal(t, together[0], together[3])
 		l.Seed = 8
-		other, err := l.Rank(t.Context(), lists)
+		other, err := rankAll(t, l, lists)
 		require.NoError(t, err)
 		require.NotEqual(t, together, other)
 	}
@@ -191,7 +202,7 @@ func TestLocalSeedsDiffer(t *testing.T) {
 	for i := range 30 {
 		lists = append(lists, list(fmt.Sprint(i), 9))
 	}
-	readings, err := l.Rank(t.Context(), lists)
+	readings, err := rankAll(t, l, lists)
 	require.NoError(t, err)
 	firsts := map[int]bool{}
 	for _, r := range readings {
@@ -207,11 +218,11 @@ func TestLocalNotFinite(t *testing.T) {
 		"free":        free,
 		"constrained": func(f model.Forwarder) *Local { return constrained(t, f, 0) },
 	} {
-		got, err := of(nanOn("~")).Rank(t.Context(), lists)
+		got, err := rankAll(t, of(nanOn("~")), lists)
 		require.NoError(t, err)
-		require.EqualError(t, got[1].Err, notFinite)
-		require.Equal(t, Reading{Err: got[1].Err, Mass: 1}, got[1], name)
-		want, err := of(toyLM()).Rank(t.Context(), slices.Delete(slices.Clone(lists), 1, 2))
+		require.Equal(t, notFinite, got[1].Failure)
+		require.Equal(t, Reading{Failure: got[1].Failure, Mass: 1}, got[1], name)
+		want, err := rankAll(t, of(toyLM()), slices.Delete(slices.Clone(lists), 1, 2))
 		require.NoError(t, err)
 		require.Equal(t, want, []Reading{got[0], got[2]}, name)
 	}
@@ -233,10 +244,10 @@ func TestLocalUndecodable(t *testing.T) {
 			}
 			return text, err
 		}
-		got, err := l.Rank(t.Context(), []List{list("a", 2), list("b", 2)})
+		got, err := rankAll(t, l, []List{list("a", 2), list("b", 2)})
 		require.NoError(t, err)
 		require.Equal(t, []int{1, 0}, got[0].Order)
-		require.EqualError(t, got[1].Err, "want a ranking, got tokens that are no text: decode: a NUL")
+		require.Equal(t, "want a ranking, got tokens that are no text: decode: a NUL", got[1].Failure)
 		require.Empty(t, got[1].Order)
 	}
 }
@@ -244,7 +255,7 @@ func TestLocalUndecodable(t *testing.T) {
 // A NUL that can be decoded makes no ranking either.
 func TestLocalNUL(t *testing.T) {
 	got := rankOne(t, free(says("[1] > [0]\x00")), list("p", 2))
-	require.NoError(t, got.Err)
+	require.Empty(t, got.Failure)
 	require.Equal(t, Repairs{Missing: 2, Refusal: 1}, got.Repairs)
 }
 

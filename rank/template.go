@@ -4,17 +4,15 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
-	"regexp"
 	"strconv"
 	"strings"
+
+	"github.com/ortscore/ortscore/io/template"
 )
 
 // Template is the text of a prompt with places for {query}, {passages}, {n},
 // {first}, {last} and {example}.
-type Template struct {
-	literals []string // one more than fields; they alternate
-	fields   []string
-}
+type Template struct{ *template.Template }
 
 //go:embed default.txt
 var defaultText string
@@ -28,39 +26,24 @@ func DefaultTemplate() *Template {
 	return t
 }
 
-var placeholder = regexp.MustCompile(`\{(\w+)\}`)
-
 // ParseTemplate reads a template. {passages} stands in it once, {query} at least
 // once; {n} is how many passages there are, {first} and {last} are the lowest and
-// the highest identifier, {example} is a ranking. Any other word in braces is an
-// error, so that a misspelt field is not shown as text; braces round anything
-// else are text. So is a number in brackets: the model would take it for the
-// identifier of a passage.
+// the highest identifier, {example} is a ranking. A number in brackets is an error: the
+// model would take it for the identifier of a passage.
 func ParseTemplate(text string) (*Template, error) {
-	t := &Template{}
-	at, count := 0, map[string]int{}
-	for _, m := range placeholder.FindAllStringSubmatchIndex(text, -1) {
-		name := text[m[2]:m[3]]
-		switch name {
-		case "query", "passages", "n", "first", "last", "example":
-		default:
-			return nil, fmt.Errorf("want {query}, {passages}, {n}, {first}, {last} or {example}, got {%s}", name)
-		}
-		count[name]++
-		t.literals = append(t.literals, text[at:m[0]])
-		t.fields = append(t.fields, name)
-		at = m[1]
+	t, err := template.Parse(text, "query", "passages", "n", "first", "last", "example")
+	if err != nil {
+		return nil, err
 	}
-	t.literals = append(t.literals, text[at:])
-	if count["passages"] != 1 || count["query"] == 0 {
+	if t.Count("passages") != 1 || t.Count("query") == 0 {
 		return nil, errors.New("want {query} and one {passages} in the template")
 	}
-	for _, literal := range t.literals {
+	for _, literal := range t.Literals() {
 		if id := bracketed.FindString(literal); id != "" {
 			return nil, fmt.Errorf("want {example} in place of identifiers, got %s", id)
 		}
 	}
-	return t, nil
+	return &Template{t}, nil
 }
 
 // Fill puts a query and passages, which are numbered from first on, in their
@@ -68,8 +51,7 @@ func ParseTemplate(text string) (*Template, error) {
 // Clean), so that every line of {passages} is one passage.
 func (t *Template) Fill(query string, passages []string, first int) string {
 	var b strings.Builder
-	for i, name := range t.fields {
-		b.WriteString(t.literals[i])
+	t.Template.Fill(&b, func(name string) {
 		switch name {
 		case "query":
 			b.WriteString(query)
@@ -84,8 +66,7 @@ func (t *Template) Fill(query string, passages []string, first int) string {
 		case "example":
 			b.WriteString(example(len(passages), first))
 		}
-	}
-	b.WriteString(t.literals[len(t.fields)])
+	})
 	return b.String()
 }
 

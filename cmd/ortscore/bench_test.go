@@ -16,6 +16,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ortscore/ortscore/io/dataset"
+	"github.com/ortscore/ortscore/io/job"
+	"github.com/ortscore/ortscore/io/job/jobtest"
 	"github.com/ortscore/ortscore/model"
 	"github.com/ortscore/ortscore/model/modeltest"
 	"github.com/ortscore/ortscore/nll"
@@ -95,23 +97,25 @@ func questionSequences(b *testing.B, t *teacher) (seqs []model.Sequence, tokens 
 	in, err := dataset.Open(filepath.Join(root, "examples", "questions.jsonl"))
 	require.NoError(b, err)
 	defer in.Close()
-	job := t.job()
+	scorer := t.scorer()
 	for {
-		_, built, err := job.Next(in)
+		row, err := in.Next()
 		if err == io.EOF {
 			return seqs, tokens
 		}
 		require.NoError(b, err)
-		for _, s := range built.Sequences {
+		ex, _, err := scorer.Read(row)
+		require.NoError(b, err)
+		for _, s := range ex.Sequences {
 			tokens += float64(len(s.Tokens))
 		}
-		seqs = append(seqs, built.Sequences...)
+		seqs = append(seqs, ex.Sequences...)
 	}
 }
 
-// job is nll's with its defaults.
-func (t *teacher) job() *nll.Job {
-	return &nll.Job{Fields: nll.TeacherFields, Answers: nll.First, Builder: nll.Builder{
+// scorer is nll's with its defaults.
+func (t *teacher) scorer() *nll.Scorer {
+	return &nll.Scorer{Fields: nll.TeacherFields, Answers: nll.First, Builder: nll.Builder{
 		Tokenizer: t.tokenizer, KeyMaxLength: 512, MaxLength: t.config.Context, Vocab: t.tokenizer.Size, Span: nll.Offsets}}
 }
 
@@ -154,19 +158,15 @@ func recordBatches(b *testing.B, onnx, input string) (batches []asked, tokens fl
 	r := &recorder{Scorer: t.lms[0]}
 	lm := &model.LM{Scorers: []model.Scorer{r}, Limits: model.Limits{Tokens: 1024},
 		OnBatch: func(s model.BatchStats) { tokens += float64(s.Tokens) }}
-	job := t.job()
-	job.LM = lm
+	scorer := t.scorer()
+	scorer.LM = lm
 	in, err := dataset.Open(input)
 	require.NoError(b, err)
 	defer in.Close()
-	_, err = job.Run(context.Background(), in, discard{})
+	err = job.Run(context.Background(), scorer, in, &jobtest.Output{}, job.Options{}, job.Resume{}, &nll.Summary{})
 	require.NoError(b, err)
 	return r.asked, tokens
 }
-
-type discard struct{}
-
-func (discard) Write([]byte) error { return nil }
 
 // runBatches returns the seconds that the model alone takes.
 func runBatches(b *testing.B, onnx string, batches []asked) float64 {
@@ -190,7 +190,7 @@ func runCommand(b *testing.B, onnx, input string) (scoring, whole float64) {
 	require.Zero(b, code)
 	var r report
 	require.NoError(b, json.Unmarshal(summary.Bytes(), &r))
-	return r.Seconds, whole
+	return r.runStats.Seconds, whole
 }
 
 func median(values []float64) float64 {

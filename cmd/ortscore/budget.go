@@ -5,42 +5,40 @@ import (
 	"math"
 
 	"github.com/ortscore/ortscore/model"
-	"github.com/ortscore/ortscore/nll"
 	"github.com/ortscore/ortscore/ort"
 )
 
 // lm makes what scores with the teacher, under the flags' bounds or those that the
 // run finds out itself.
-func (s *scoring) lm() *model.LM {
-	t := s.teacher
+func (f *nllFlags) lm(t *teacher, ui *ui, maxLength int) *model.LM {
 	lm := &model.LM{
 		Scorers: t.scorers(),
-		Limits:  model.Limits{Tokens: s.flags.batchTokens, Rows: s.flags.batchSize},
+		Limits:  model.Limits{Tokens: f.batchTokens, Rows: f.batchSize},
 		OnShrink: func(tokens int, err error) {
-			s.ui.notes([]string{fmt.Sprintf("%v: batches hold at most %d tokens from here on", err, tokens)})
+			ui.notes([]string{fmt.Sprintf("%v: batches hold at most %d tokens from here on", err, tokens)})
 		},
 	}
 	if t.info.Form != ort.FullLogits { // these have left the graph already when they could be cut
-		lm.LogitsMemory = s.flags.logitsMemory << 20
+		lm.LogitsMemory = f.logitsMemory << 20
 	}
-	if s.flags.batchTokens == 0 {
-		room := fits(t.freeMemory()/2, t.forwardToken(s.job.Builder.MaxLength))
+	if f.batchTokens == 0 {
+		room := fits(t.freeMemory()/2, t.forwardToken(maxLength))
 		lm.Tuner = tuner(t.info.Provider, room)
 	}
 	if t.info.Provider == ort.CUDA && t.info.Wider {
-		lm.Widest = s.job.Builder.MaxLength
+		lm.Widest = maxLength
 	}
 	return lm
 }
 
 // page is how many sequences are sorted together: enough batches for each copy of
 // the model that none waits long for the others at the end of a page.
-func (s *scoring) page() int {
-	page := nll.DefaultPage
-	if s.teacher.info.Provider == ort.CUDA { // with larger batches
+func page(t *teacher) int {
+	page := 1024
+	if t.info.Provider == ort.CUDA { // with larger batches
 		page *= 8
 	}
-	return page * s.teacher.models()
+	return page * t.models()
 }
 
 // tuner finds the tokens of a batch, within what the memory is likely to hold. A

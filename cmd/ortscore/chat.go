@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 
+	"github.com/ortscore/ortscore/io/template"
 	"github.com/ortscore/ortscore/model/chat"
 	"github.com/ortscore/ortscore/model/hf"
 	"github.com/ortscore/ortscore/nll"
@@ -20,7 +21,7 @@ func (t *teacher) trusted(templateFile string) (*hf.ChatTokenizer, error) {
 	if templateFile == "" {
 		return nil, nil
 	}
-	text, err := readText(templateFile)
+	text, err := template.ReadText(templateFile)
 	if err != nil {
 		return nil, err
 	}

@@ -2,58 +2,133 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 
 	"github.com/ortscore/ortscore/io/dataset"
+	"github.com/ortscore/ortscore/io/job"
 	"github.com/ortscore/ortscore/model/graph"
 	"github.com/ortscore/ortscore/nll"
+	"github.com/ortscore/ortscore/rank"
 )
 
-// sampleRows is how many rows --dry-run tokenises to estimate a file's tokens.
-const sampleRows = 100
+// dryRun is what --dry-run must know of a scorer and its teacher. It needs ONNX Runtime
+// to estimate the time alone.
+type dryRun[R any] struct {
+	read   func(*dataset.Row) (R, job.Work, error)
+	show   func(R) (*shown, error) // nil where the row has nothing to show
+	ran    func() int              // tokens so far
+	notes  func() []string         // of the teacher
+	origin func() origin
+	unit   string                       // what the model is asked: sequence, list
+	graph  func() (*graph.Model, error) // nil for an endpoint, which is not asked
+}
 
-// preview is what --dry-run shows of one file.
+func (t *teacher) dryRun(ui *ui, s *nll.Scorer, stats *runStats) dryRun[*nll.Example] {
+	return dryRun[*nll.Example]{read: s.Read, show: t.showExample, ran: func() int { return stats.Tokens + stats.Shared },
+		notes: t.notes, origin: func() origin { return t.origin(ui) }, unit: "sequence", graph: t.readGraph}
+}
+
+func rankDryRun(ui *ui, t rankTeacher, s *rank.Scorer, stats *decodeStats) dryRun[*rank.Example] {
+	d := dryRun[*rank.Example]{read: s.Read, show: showList(t), ran: func() int { return stats.PromptTokens },
+		notes: t.notes, origin: func() origin { return rankOrigin(ui, t) }, unit: "list"}
+	if local, ok := t.(*localRanker); ok {
+		d.graph = local.readGraph
+	}
+	return d
+}
+
+// preview is what is told of one file.
 type preview struct {
-	pair  filePair
-	first *shown
-	count nll.Count
-
-	sampled int     // sequences tokenised
-	tokens  float64 // estimated, of the whole file
-	flops   float64 // 2 * parameters * tokens
+	*job.Preview
+	FLOPs float64 `json:"floating_point_operations,omitempty"` // estimated
+	First *shown  `json:"first"`                               // null where there is none
+	unit  string
 }
 
-// shown is the first row's first text as the model reads it.
+// previewReport is what --dry-run --json writes.
+type previewReport struct {
+	origin
+	Files []preview `json:"files"`
+}
+
+// shown is the first text that the model reads, as it reads it.
 type shown struct {
-	task                   nll.Task
-	before, answer, after  string // the text, cut where the answer's tokens begin and end
-	tokens, answerTokens   int
-	passages, cut          int
-	shortest, longest, row int
+	Line int    `json:"line"` // of its row
+	Text string `json:"text"` // of nll, with the answer's tokens between >>> and <<<
+
+	about [][2]string // what is said of it, for a person
 }
 
-// dryRun shows what a run would do. It does not load ONNX Runtime, but refuses
-// the graphs and tokenizers that a run would refuse.
-func (s *scoring) dryRun(ctx context.Context) error {
-	g, err := s.teacher.readGraph()
+// runDry tells what a run over files would do.
+func runDry[R, A any, S job.Total[S]](ctx context.Context, ui *ui, asJSON bool, files *job.Files[R, A, S], pairs []job.Pair, d dryRun[R]) error {
+	all := []preview{}
+	var first *shown
+	params := int64(0)
+	if d.graph == nil {
+		files.Start = nil
+	} else if g, err := d.graph(); err != nil {
+		return err
+	} else {
+		params = g.Params
+	}
+	look := job.Look[R]{Read: d.read, Ran: d.ran}
+	look.Show = func(row R) (_ bool, err error) {
+		first, err = d.show(row)
+		return first != nil, err
+	}
+	look.Done = func(p *job.Preview) {
+		all = append(all, preview{p, 2 * float64(params) * float64(p.Tokens), first, d.unit})
+		if first = nil; !asJSON {
+			ui.preview(&all[len(all)-1])
+		}
+	}
+	err := files.Preview(ctx, pairs, look)
+	ui.notes(d.notes())
+	if asJSON && len(all) > 0 {
+		ui.json(previewReport{d.origin(), all})
+	}
 	if err != nil {
 		return err
 	}
-	s.ui.notes(s.teacher.notes())
-	for _, pair := range s.files {
-		p, err := s.preview(ctx, pair)
-		if err != nil {
-			return err
-		}
-		p.flops = 2 * float64(g.Params) * p.tokens
-		s.ui.preview(p)
-	}
-	return nil
+	return leavesOut(files.Result, &job.Counts{})
 }
 
-// readGraph reads the model's graph and holds it against the tokenizer.
+// showExample decodes a row's first sequence: what is shown is what the model gets, not
+// what the template meant.
+func (t *teacher) showExample(ex *nll.Example) (*shown, error) {
+	seq := ex.Sequences[0]
+	answer := nll.AnswerSpan(seq)
+	shortest, longest := len(seq.Tokens), 0
+	for _, s := range ex.Sequences {
+		shortest, longest = min(shortest, len(s.Tokens)), max(longest, len(s.Tokens))
+	}
+	var parts [3]string
+	for i, tokens := range [][]int32{seq.Tokens[:answer.From], seq.Tokens[answer.From:answer.To], seq.Tokens[answer.To:]} {
+		var err error
+		if parts[i], err = t.tokenizer.Decode(tokens); err != nil {
+			return nil, err
+		}
+	}
+	return &shown{ex.Row.Line, parts[0] + ">>>" + parts[1] + "<<<" + parts[2], [][2]string{
+		{"first row", fmt.Sprintf("line %d, task %s, %s, of %d to %d tokens, %d cut", ex.Row.Line, ex.Task, count(len(ex.Sequences), "sequence"), shortest, longest, ex.Cuts)},
+		{"first text", fmt.Sprintf("%s, of which %s, marked >>> <<<", count(len(seq.Tokens), "token"), count(answer.Len(), "answer token"))},
+	}}, nil
+}
+
+// showList shows a row's first prompt, where it needs one.
+func showList(t rankTeacher) func(*rank.Example) (*shown, error) {
+	return func(ex *rank.Example) (*shown, error) {
+		list := ex.First()
+		if list == nil {
+			return nil, nil
+		}
+		text, err := t.show(list)
+		return &shown{ex.Row.Line, text, [][2]string{{"first prompt", fmt.Sprintf("line %d, %s", ex.Row.Line, count(list.N, "passage"))}}}, err
+	}
+}
+
+// readGraph reads the model's graph and holds it against the tokenizer: a dry run refuses
+// what a run would refuse.
 func (t *teacher) readGraph() (*graph.Model, error) {
 	g, err := graph.Read(t.files.Model)
 	if err != nil {
@@ -70,77 +145,4 @@ func (t *teacher) readGraph() (*graph.Model, error) {
 		return g, t.checkVocab(int(vocab))
 	}
 	return g, nil
-}
-
-func (s *scoring) preview(ctx context.Context, pair filePair) (*preview, error) {
-	in, err := openInput(ctx, pair.in)
-	if err != nil {
-		return nil, err
-	}
-	defer in.Close()
-	p := &preview{pair: pair}
-	for row := 0; row < sampleRows && (s.flags.limit == 0 || row < s.flags.limit); row++ {
-		err := s.sample(in, p)
-		var bad *dataset.Error
-		if err == io.EOF {
-			break
-		}
-		if errors.As(err, &bad) && s.flags.onError == "skip" {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-	}
-	if pair.in == dataset.Stdin {
-		return p, nil
-	}
-	if p.count, _, err = s.countFile(ctx, pair.in); err != nil {
-		return nil, err
-	}
-	if p.sampled > 0 {
-		p.tokens *= float64(p.count.Sequences) / float64(p.sampled)
-	}
-	return p, nil
-}
-
-// sample tokenises the next row and adds its tokens up.
-func (s *scoring) sample(in *dataset.Reader, p *preview) error {
-	ex, built, err := s.job.Next(in)
-	if err != nil {
-		return err
-	}
-	if p.first == nil {
-		if p.first, err = s.show(ex, built); err != nil {
-			return err
-		}
-	}
-	for _, seq := range built.Sequences {
-		p.tokens += float64(len(seq.Tokens))
-	}
-	p.sampled += len(built.Sequences)
-	return nil
-}
-
-// show decodes a row's first sequence: what is shown is what the model gets, not
-// what the template meant.
-func (s *scoring) show(ex *nll.Example, built *nll.Built) (*shown, error) {
-	seq := built.Sequences[0]
-	answer := nll.AnswerSpan(seq)
-	out := &shown{task: ex.Task, row: ex.Row.Line, tokens: len(seq.Tokens), answerTokens: answer.Len(),
-		passages: len(built.Sequences), cut: built.Cuts, shortest: len(seq.Tokens)}
-	for _, q := range built.Sequences {
-		out.shortest = min(out.shortest, len(q.Tokens))
-		out.longest = max(out.longest, len(q.Tokens))
-	}
-	var err error
-	for _, part := range []struct {
-		text     *string
-		from, to int
-	}{{&out.before, 0, answer.From}, {&out.answer, answer.From, answer.To}, {&out.after, answer.To, len(seq.Tokens)}} {
-		if *part.text, err = s.teacher.tokenizer.Decode(seq.Tokens[part.from:part.to]); err != nil {
-			return nil, err
-		}
-	}
-	return out, nil
 }

@@ -29,6 +29,8 @@ func commands() []command {
 	return []command{
 		{"nll", "[flags] FILE...", "score passages by the likelihood of the known answer", nllCommand},
 		{"rank", "[flags] FILE...", "order passages by a ranking that the model writes", rankCommand},
+		{"merge", "[flags] OUT|SHARD...", "join the shards of an output, byte for byte", mergeCommand},
+		{"verify", "[flags] OUT", "check an output against its manifest, and score a sample of it again", verifyCommand},
 		{"doctor", "--onnx MODEL", "say what the library and a model are, and try them", doctorCommand},
 		{"completion", "bash|zsh|fish", "write a shell's completion script", completionCommand},
 		{"version", "", "print the version", versionCommand},
@@ -53,8 +55,9 @@ const patience = time.Second
 // that ONNX Runtime makes nor a text in the tokenizer's library can be called off.
 func abandon(ctx context.Context, ui *ui) {
 	time.Sleep(patience)
-	atomicfile.RemoveAll()
 	ui.failInterrupted()
+	ui.abandon()
+	atomicfile.RemoveAll()
 	os.Exit(stopCode(ctx))
 }
 

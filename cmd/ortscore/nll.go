@@ -4,13 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/spf13/pflag"
 
-	"github.com/ortscore/ortscore/io/dataset"
-	"github.com/ortscore/ortscore/model"
-	"github.com/ortscore/ortscore/model/hf"
+	"github.com/ortscore/ortscore/io/job"
+	"github.com/ortscore/ortscore/io/template"
 	"github.com/ortscore/ortscore/nll"
 )
 
@@ -56,55 +54,53 @@ func nllCommand() (*pflag.FlagSet, func(context.Context, *ui, []string) error) {
 	return fs, f.run
 }
 
-// scoring is a run of ortscore nll: the open teacher, the job, and the files.
-type scoring struct {
-	flags   *nllFlags
-	ui      *ui
-	teacher *teacher
-	job     *nll.Job
-	control *hf.ChatTokenizer // for the control tokens of a chat template or one's own; nil where there are none
-	files   []filePair
-
-	rejected []string // files of rejected rows that were written
-}
-
 func (f *nllFlags) run(ctx context.Context, ui *ui, args []string) error {
-	s := &scoring{flags: f, ui: ui}
 	inputs, err := f.begin(ui, args)
 	if err != nil {
 		return err
 	}
-	job, err := f.job()
-	if err != nil {
-		return err
-	}
-	s.job = job
-	if s.teacher, err = f.teacherFlags.open(); err != nil {
-		return err
-	}
-	defer s.close()
-	if err := s.build(); err != nil {
-		return err
-	}
-	if s.files, err = f.pair(inputs, s.teacher.name()); err != nil {
-		return err
-	}
-	if f.dryRun {
-		return s.dryRun(ctx)
-	}
-	return s.score(ctx)
-}
-
-// job makes the job from the flags that need no model.
-func (f *nllFlags) job() (*nll.Job, error) {
 	template, err := f.readTemplate()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return &nll.Job{
-		Task: f.task, Answers: f.answers, Seed: f.seed, Fields: f.fields, DropScores: f.dropScores, KeepInputs: f.keepInputs, Limit: f.limit,
-		Builder: nll.Builder{KeyMaxLength: f.keyMaxLength, Span: f.answerSpan, Template: template},
-	}, nil
+	t, err := f.teacherFlags.open()
+	if err != nil {
+		return err
+	}
+	defer t.close()
+	builder, err := f.builder(t, template)
+	if err != nil {
+		return err
+	}
+	pairs, err := f.pair(inputs, t.name())
+	if err != nil {
+		return err
+	}
+	scorer := nll.Scorer{Builder: *builder, Task: f.task, Answers: f.answers, Seed: f.seed, Fields: f.fields, DropScores: f.dropScores, KeepInputs: f.keepInputs}
+	stats := &runStats{}
+	files := newFiles[*nll.Example, nll.Answer, *nll.Summary]("nll", &f.fileFlags, ui, t, "sequences", stats)
+	files.Check, files.Summary = scorer.Check, func() *nll.Summary { return &nll.Summary{} }
+	files.Start = func(ctx context.Context) (job.Scorer[*nll.Example, nll.Answer, *nll.Summary], int, error) {
+		if err := t.start(ctx); err != nil {
+			return nil, 0, err
+		}
+		ui.notes(t.notes())
+		ready := scorer
+		ready.Builder.Vocab = t.info.Vocab
+		ready.LM = f.lm(t, ui, builder.MaxLength)
+		ready.LM.OnBatch = stats.add
+		stats.lm = ready.LM
+		return &ready, page(t), nil
+	}
+	if f.dryRun {
+		return runDry(ctx, ui, f.json, files, pairs, t.dryRun(ui, &scorer, stats))
+	}
+	if err := files.Run(ctx, pairs); err != nil {
+		return err
+	}
+	stats.end(t, files.Seconds)
+	ui.summary(f.json, f.report(ui, t, files.Total, stats, files.Result), f.stats)
+	return leavesOut(files.Result, files.Total.Count())
 }
 
 func (f *nllFlags) readTemplate() (*nll.Template, error) {
@@ -117,149 +113,36 @@ func (f *nllFlags) readTemplate() (*nll.Template, error) {
 	if f.template == "" || f.template == chatTemplate {
 		return nil, nil
 	}
-	text, err := readText(f.template)
+	f.templates = append(f.templates, f.template)
+	t, err := template.ReadFile(f.template, func(text string) (*nll.Template, error) { return nll.ParseTemplate(text, true) })
+	if err == nil && f.answerSpan == nll.Reference && !t.EndsWithAnswer() {
+		err = fmt.Errorf("%s: want {answer} at the end for --answer-span reference, got text after it", f.template)
+	}
+	return t, err
+}
+
+// builder makes what turns rows into sequences, with what the teacher knows without its
+// graph. The vocabulary is the tokenizer's until the graph is open.
+func (f *nllFlags) builder(t *teacher, template *nll.Template) (*nll.Builder, error) {
+	maxLength, err := t.maxLength(f.maxLength)
 	if err != nil {
 		return nil, err
 	}
-	t, err := nll.ParseTemplate(text, true)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", f.template, err)
-	}
-	if f.answerSpan == nll.Reference && !t.EndsWithAnswer() {
-		return nil, fmt.Errorf("%s: want {answer} at the end for --answer-span reference, got text after it", f.template)
-	}
-	return t, nil
-}
-
-// build completes the job's builder with what the teacher knows without its
-// graph. The vocabulary is the tokenizer's until the graph is open.
-func (s *scoring) build() error {
-	maxLength, err := s.teacher.maxLength(s.flags.maxLength)
-	if err != nil {
-		return err
-	}
-	b := &s.job.Builder
-	b.Tokenizer, b.MaxLength, b.Vocab = s.teacher.tokenizer, maxLength, s.teacher.tokenizer.Size
-	if s.flags.template == chatTemplate {
-		frame, err := newChatFrame(s.teacher, "--template chat", "without --template the text is the task's own", s.flags.date)
+	b := &nll.Builder{Tokenizer: t.tokenizer, KeyMaxLength: f.keyMaxLength, MaxLength: maxLength, Vocab: t.tokenizer.Size, Span: f.answerSpan, Template: template}
+	if f.template == chatTemplate {
+		frame, err := newChatFrame(t, "--template chat", "without --template the text is the task's own", f.date)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		s.control, b.Control, b.Conversation = frame.tokenizer, frame.tokenizer, frame.conversation
+		t.control, b.Control, b.Conversation = frame.tokenizer, frame.tokenizer, frame.conversation
 		note, err := frame.checkConversation()
 		if note != "" {
-			s.teacher.settings.Notes = append(s.teacher.settings.Notes, note)
+			t.settings.Notes = append(t.settings.Notes, note)
 		}
-		return err
+		return b, err
 	}
-	if s.control, err = s.teacher.trusted(s.flags.template); s.control != nil {
-		b.Control = s.control
+	if t.control, err = t.trusted(f.template); t.control != nil {
+		b.Control = t.control
 	}
-	return err
-}
-
-func (s *scoring) close() {
-	if s.control != nil {
-		_ = s.control.Close()
-	}
-	s.teacher.close()
-}
-
-// score checks all files, then scores one after another.
-func (s *scoring) score(ctx context.Context) error {
-	counts, contents, err := s.check(ctx)
-	if err != nil {
-		return err
-	}
-	if err := s.teacher.start(ctx); err != nil {
-		return err
-	}
-	s.ui.notes(s.teacher.notes())
-	s.job.Builder.Vocab = s.teacher.info.Vocab
-	total, stats := &nll.Summary{}, &runStats{}
-	s.job.LM, s.job.Page = s.lm(), s.page()
-	start := time.Now()
-	for i, pair := range s.files {
-		sum, err := s.scoreFile(ctx, pair, counts[i], contents[i], stats)
-		if err != nil {
-			s.ui.noteWritten(s.files[:i])
-			return err
-		}
-		total.Add(sum)
-	}
-	stats.end(start, s.teacher, s.job.LM)
-	s.ui.summary(s.flags.json, s.report(total, stats), s.flags.stats)
-	if total.Rejected > 0 {
-		return errPartial
-	}
-	return nil
-}
-
-// check reads every file once before any work is done. Standard input, which
-// can be read only once, is left out.
-func (s *scoring) check(ctx context.Context) ([]nll.Count, []dataset.Content, error) {
-	counts, contents := make([]nll.Count, len(s.files)), make([]dataset.Content, len(s.files))
-	for i, pair := range s.files {
-		if pair.in == dataset.Stdin {
-			continue
-		}
-		var err error
-		if counts[i], contents[i], err = s.countFile(ctx, pair.in); err != nil {
-			return nil, nil, err
-		}
-	}
-	return counts, contents, nil
-}
-
-func (s *scoring) countFile(ctx context.Context, path string) (nll.Count, dataset.Content, error) {
-	in, err := dataset.Open(path)
-	if err != nil {
-		return nll.Count{}, dataset.Content{}, err
-	}
-	defer in.Close()
-	count, err := s.job.Check(ctx, in, s.flags.onError == "skip")
-	s.ui.noteStale(path, count.Stale)
-	return count, in.Content(), err
-}
-
-// scoreFile scores one file. Its output appears under its name only when it is
-// whole.
-func (s *scoring) scoreFile(ctx context.Context, pair filePair, count nll.Count, content dataset.Content, stats *runStats) (sum *nll.Summary, err error) {
-	in, err := openInput(ctx, pair.in)
-	if err != nil {
-		return nil, err
-	}
-	defer in.Close()
-	out, rejects, err := s.flags.create(s.ui, pair)
-	if err != nil {
-		return nil, err
-	}
-	defer out.Abort()
-	s.job.Rejects = nil
-	if s.flags.onError == "skip" {
-		s.job.Rejects = rejects
-	}
-	bar := s.ui.progress(pair.in, "sequences", count.Sequences, 0)
-	s.job.LM.OnBatch = func(b model.BatchStats) {
-		stats.add(b)
-		bar.add(b)
-	}
-	sum, err = s.job.Run(ctx, in, out)
-	bar.done()
-	if err == nil {
-		err = checkUnchanged(in, pair, content)
-	}
-	if err != nil {
-		return nil, err
-	}
-	if pair.in == dataset.Stdin {
-		s.ui.noteStale(pair.in, sum.Stale)
-	}
-	if sum.Rejected > 0 {
-		s.rejected = append(s.rejected, s.job.Rejects.Path())
-	}
-	if sum.Rows+sum.Rejected == 0 {
-		s.ui.notes([]string{pair.in + ": want rows to score, got none"})
-	}
-	return sum, out.Commit()
+	return b, err
 }

@@ -90,14 +90,16 @@ func compareIDs(t *testing.T, d dump, input, model string) {
 	teacher, err := (&teacherFlags{onnx: model}).open()
 	require.NoError(t, err)
 	defer teacher.close()
-	job := &nll.Job{Fields: nll.TeacherFields, Answers: nll.First, Builder: nll.Builder{
+	scorer := &nll.Scorer{Fields: nll.TeacherFields, Answers: nll.First, Builder: nll.Builder{
 		Tokenizer: teacher.tokenizer, KeyMaxLength: 512, MaxLength: teacher.config.Context,
 		Vocab: teacher.tokenizer.Size, Span: nll.Reference}}
 	in, err := dataset.Open(input)
 	require.NoError(t, err)
 	defer in.Close()
 	for _, row := range d.Rows {
-		_, built, err := job.Next(in)
+		line, err := in.Next()
+		require.NoError(t, err)
+		built, _, err := scorer.Read(line)
 		require.NoError(t, err)
 		require.Len(t, built.Sequences, len(row.Sequences))
 		for i, s := range built.Sequences {

@@ -12,7 +12,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ortscore/ortscore/io/dataset"
+	"github.com/ortscore/ortscore/io/job"
+	"github.com/ortscore/ortscore/io/job/jobtest"
 	"github.com/ortscore/ortscore/model"
+	"github.com/ortscore/ortscore/nll"
 	"github.com/ortscore/ortscore/ort"
 )
 
@@ -35,8 +38,8 @@ func BenchmarkProfile(b *testing.B) {
 	lm, err := ort.Open(context.Background(), t.files.Model, ort.Options{Profile: filepath.Join(folder, "ort")})
 	require.NoError(b, err)
 	t.lms = append(t.lms, lm)
-	job := t.job()
-	job.LM = &model.LM{Scorers: t.scorers(), Tuner: tuner(ort.CPU, math.MaxInt32)}
+	scorer := t.scorer()
+	scorer.LM = &model.LM{Scorers: t.scorers(), Tuner: tuner(ort.CPU, math.MaxInt32)}
 	in, err := dataset.Open(filepath.Join(root, "examples", "questions.jsonl"))
 	require.NoError(b, err)
 	defer in.Close()
@@ -46,7 +49,7 @@ func BenchmarkProfile(b *testing.B) {
 
 	require.NoError(b, pprof.StartCPUProfile(cpu))
 	start := time.Now()
-	_, err = job.Run(context.Background(), in, discard{})
+	err = job.Run(context.Background(), scorer, in, &jobtest.Output{}, job.Options{}, job.Resume{}, &nll.Summary{})
 	b.ReportMetric(time.Since(start).Seconds(), "s")
 	pprof.StopCPUProfile()
 	require.NoError(b, err)

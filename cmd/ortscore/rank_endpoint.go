@@ -12,7 +12,9 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/ortscore/ortscore/io/manifest"
 	"github.com/ortscore/ortscore/io/regular"
+	"github.com/ortscore/ortscore/io/template"
 	"github.com/ortscore/ortscore/model/hf"
 	"github.com/ortscore/ortscore/model/openai"
 	"github.com/ortscore/ortscore/ort"
@@ -58,22 +60,42 @@ func (f *endpointFlags) key() (openai.Key, error) {
 	return key, err
 }
 
+// failures bounds what fails over the run.
+func (f *rankFlags) failures() *rank.Failures { return &rank.Failures{Most: f.maxFailures} }
+
 // remoteRanker is a teacher behind an endpoint.
 type remoteRanker struct {
 	model     string
-	address   string        // without what may be a key
+	host      string
 	tokenizer *hf.Tokenizer // nil: words are counted
+	teacher   *rank.Remote
+	secret    openai.Key
+	files     []manifest.File
 }
+
+func (r *remoteRanker) facts() ([]manifest.Fact, error) {
+	return []manifest.Fact{{Name: "provider", Value: r.provider()}, {Name: "endpoint", Value: r.teacher.Client.Address()}, {Name: "model", Value: r.model}}, nil
+}
+
+func (r *remoteRanker) modelFiles() []manifest.File { return r.files }
+
+// remotePage is how many lists an endpoint is asked about until the next are read.
+const remotePage = 512
 
 func (r *remoteRanker) name() string                         { return strings.ReplaceAll(r.model, "/", "_") }
 func (r *remoteRanker) provider() string                     { return "endpoint" }
-func (r *remoteRanker) place() string                        { return r.model + " at " + r.address }
+func (r *remoteRanker) place() string                        { return r.model + " at " + r.host }
 func (r *remoteRanker) models() int                          { return 0 }
 func (r *remoteRanker) arenas() []ort.Arena                  { return []ort.Arena{} }
+func (r *remoteRanker) machine() []manifest.Fact             { return nil }
+func (r *remoteRanker) key() openai.Key                      { return r.secret }
 func (r *remoteRanker) precision() string                    { return unknownPrecision }
 func (r *remoteRanker) show(list *rank.List) (string, error) { return list.Text, nil }
 func (r *remoteRanker) notes() []string                      { return nil }
-func (r *remoteRanker) start(context.Context, *ui) error     { return nil }
+func (r *remoteRanker) start(context.Context) (rank.Teacher, int, error) {
+	return r.teacher, remotePage, nil
+}
+
 func (r *remoteRanker) close() {
 	if r.tokenizer != nil {
 		_ = r.tokenizer.Close()
@@ -86,7 +108,8 @@ func (f *rankFlags) extra() (openai.Extra, error) {
 	if f.extraBody == "" {
 		return openai.Extra{}, nil
 	}
-	text, err := readText(f.extraBody)
+	f.templates = append(f.templates, f.extraBody)
+	text, err := template.ReadText(f.extraBody)
 	if err != nil {
 		return openai.Extra{}, err
 	}
@@ -103,18 +126,18 @@ func (f *rankFlags) extra() (openai.Extra, error) {
 	return extra, nil
 }
 
-func (f *rankFlags) remote(r *ranking) (rankTeacher, error) {
+func (f *rankFlags) remote(ui *ui, stats *decodeStats, scorer *rank.Scorer) (rankTeacher, error) {
 	key, err := f.key()
 	if err != nil {
 		return nil, err
 	}
-	out := &remoteRanker{model: f.model}
+	out := &remoteRanker{model: f.model, secret: key}
 	if out.model == "" {
 		out.model = f.onnx // the seed has one flag for both
 	}
 	opts := openai.Options{BaseURL: f.baseURL, Model: out.model, Key: key, Deadline: f.deadline, Retries: f.retries,
 		Parallel: f.parallel, MaxTokens: f.maxTokens, Temperature: f.temperature, Stop: f.stop,
-		OnNote: func(note string) { r.ui.notes([]string{note}) }}
+		OnNote: func(note string) { ui.notes([]string{note}) }}
 	if opts.Extra, err = f.extra(); err != nil {
 		return nil, err
 	}
@@ -132,9 +155,12 @@ func (f *rankFlags) remote(r *ranking) (rankTeacher, error) {
 	if err != nil {
 		return nil, err
 	}
-	out.address = client.Host()
-	r.job.Teacher = &rank.Remote{Client: client, Failures: r.failures(), First: f.firstID, OnReply: r.stats.replies}
-	r.job.Tokenizer = rank.Words{}
+	out.host = client.Host()
+	out.teacher = &rank.Remote{Client: client, Failures: f.failures(), First: f.firstID, OnReply: stats.reply}
+	if f.maxFailures > 0 {
+		scorer.AskAgain = f.parallel
+	}
+	scorer.Tokenizer = rank.Words{}
 	if f.tokenizer != "" {
 		path, err := hf.LocateTokenizer(f.tokenizer)
 		if err == nil {
@@ -143,16 +169,17 @@ func (f *rankFlags) remote(r *ranking) (rankTeacher, error) {
 		if err != nil {
 			return nil, withCode(err, exitModel)
 		}
-		r.job.Tokenizer = out.tokenizer
+		scorer.Tokenizer = out.tokenizer
+		out.files = append(out.files, manifest.File{Role: "tokenizer", Path: path})
 	}
-	r.job.Fitter.MaxPrompt = math.MaxInt
+	scorer.Fitter.MaxPrompt = math.MaxInt
 	if f.maxLength > 0 {
-		if r.job.Fitter.MaxPrompt, err = promptRoom(f.maxLength, opts.MaxTokens, false); err != nil {
+		if scorer.Fitter.MaxPrompt, err = promptRoom(f.maxLength, opts.MaxTokens, false); err != nil {
 			return nil, err
 		}
 	}
-	r.job.Fitter.Frame = func(prompt string) ([]int32, error) {
-		enc, err := r.job.Tokenizer.Encode(prompt, true)
+	scorer.Fitter.Frame = func(prompt string) ([]int32, error) {
+		enc, err := scorer.Tokenizer.Encode(prompt, true)
 		return enc.IDs, err
 	}
 	return out, nil

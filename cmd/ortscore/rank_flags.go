@@ -3,6 +3,9 @@ package main
 import (
 	"fmt"
 	"slices"
+
+	"github.com/ortscore/ortscore/io/template"
+	"github.com/ortscore/ortscore/rank"
 )
 
 // Flags that only some teachers of rank use.
@@ -34,4 +37,35 @@ func (f *rankFlags) checkUsed() error {
 		}
 	}
 	return nil
+}
+
+// scorer makes the scorer from the flags that need no model.
+func (f *rankFlags) scorer() (*rank.Scorer, error) {
+	if f.firstID > 1 {
+		return nil, fmt.Errorf("--first-id: want 0 or 1, got %d", f.firstID)
+	}
+	if err := rank.CheckWindow(f.window, f.step); err != nil {
+		return nil, fmt.Errorf("--window, --step: %w", err)
+	}
+	if f.scores == rank.Confidence && (f.decode == freeDecoding || f.modelType == remoteModel) {
+		return nil, fmt.Errorf("--scores confidence: want constrained decoding with a model of your own, which alone knows the probabilities, got another")
+	}
+	if slices.Contains(f.stop, "") {
+		return nil, fmt.Errorf("--stop: want a text, got an empty one")
+	}
+	prompt := rank.DefaultTemplate()
+	if f.promptTemplate != "" {
+		var err error
+		f.templates = append(f.templates, f.promptTemplate)
+		if prompt, err = template.ReadFile(f.promptTemplate, rank.ParseTemplate); err != nil {
+			return nil, err
+		}
+	}
+	return &rank.Scorer{
+		Fitter:           rank.Fitter{Template: prompt, First: f.firstID},
+		PassageMaxLength: f.passageMaxLength,
+		Order:            f.order, Seed: f.seed, Permutations: f.permutations, Aggregate: f.aggregate,
+		Window: f.window, Step: f.step, Passes: f.passes,
+		Kind: f.scores, Relabel: f.relabel, DropScores: f.dropScores, EqualScores: f.onError == "equal",
+	}, nil
 }

@@ -18,10 +18,10 @@ type frame interface {
 }
 
 func (l *localRanker) frame() (frame, error) {
-	if l.ranking.flags.modelType == baseModel {
+	if l.flags.modelType == baseModel {
 		return l.baseFrame()
 	}
-	c, err := newChatFrame(l.teacher, "--model-type llm_instruct", "--model-type llm asks a base model", l.ranking.flags.date)
+	c, err := newChatFrame(l.teacher, "--model-type llm_instruct", "--model-type llm asks a base model", l.flags.date)
 	if err != nil {
 		return nil, err
 	}
@@ -36,7 +36,7 @@ type baseFrame struct{ tokenizer model.Tokenizer }
 // baseFrame makes control tokens of those that a prompt template of one's own
 // writes.
 func (l *localRanker) baseFrame() (frame, error) {
-	trusted, err := l.trusted(l.ranking.flags.promptTemplate)
+	trusted, err := l.trusted(l.flags.promptTemplate)
 	if trusted == nil || err != nil {
 		return baseFrame{l.tokenizer}, err
 	}

@@ -60,6 +60,7 @@ const freeTokens = 512
 
 // rankTeacher is what makes and runs a rank.Teacher.
 type rankTeacher interface {
+	described
 	name() string      // for the output's name
 	provider() string  // what it runs on
 	place() string     // the same for a person, with the device or the address
@@ -70,25 +71,23 @@ type rankTeacher interface {
 	show(list *rank.List) (string, error)
 	// notes are what a person should know of its files.
 	notes() []string
-	start(ctx context.Context, ui *ui) error
+	// start opens the model. page is how many lists should be ranked together.
+	start(ctx context.Context) (t rank.Teacher, page int, err error)
 	close()
 }
 
-// teacher makes the teacher that the flags ask for, and completes the job with
-// what it knows. The model itself is opened by start.
-func (f *rankFlags) teacher(r *ranking) (rankTeacher, error) {
+// teacher makes the teacher that the flags ask for, and completes the scorer with what
+// it knows. The model itself is opened by start.
+func (f *rankFlags) teacher(ui *ui, stats *decodeStats, scorer *rank.Scorer) (rankTeacher, error) {
 	if f.modelType == remoteModel {
-		return f.remote(r)
+		return f.remote(ui, stats, scorer)
 	}
 	t, err := f.teacherFlags.open()
 	if err != nil {
 		return nil, err
 	}
-	local := &localRanker{teacher: t, ranking: r}
-	if err = local.prepare(); err == nil && f.dryRun {
-		_, err = t.readGraph()
-	}
-	if err != nil {
+	local := &localRanker{teacher: t, flags: f, ui: ui, stats: stats}
+	if err := local.prepare(scorer); err != nil {
 		local.close()
 		return nil, err
 	}
@@ -98,28 +97,22 @@ func (f *rankFlags) teacher(r *ranking) (rankTeacher, error) {
 // localRanker is a teacher that runs here.
 type localRanker struct {
 	*teacher
-	ranking *ranking
-	local   *rank.Local
-	control *hf.ChatTokenizer // for the control tokens of a chat template or one's own; nil where there are none
-	stops   []int32
+	flags *rankFlags
+	ui    *ui
+	stats *decodeStats
+	local *rank.Local
+	stops []int32
 }
 
 func (l *localRanker) provider() string { return string(l.info.Provider) }
 
 func (l *localRanker) show(list *rank.List) (string, error) { return l.tokenizer.Decode(list.Tokens) }
 
-func (l *localRanker) close() {
-	if l.control != nil {
-		_ = l.control.Close()
-	}
-	l.teacher.close()
-}
-
 // prepare settles the frame, the grammar and the lengths: all that needs the
 // tokenizer and not the model.
-func (l *localRanker) prepare() error {
-	f, job := l.ranking.flags, l.ranking.job
-	l.local = &rank.Local{Failures: l.ranking.failures(), Seed: f.seed, Decode: l.tokenizer.Decode, MaxNew: f.maxTokens, Stop: f.stop, First: f.firstID}
+func (l *localRanker) prepare(scorer *rank.Scorer) error {
+	f := l.flags
+	l.local = &rank.Local{Failures: f.failures(), Seed: f.seed, Decode: l.tokenizer.Decode, MaxNew: f.maxTokens, Stop: f.stop, First: f.firstID}
 	frame, err := l.frame()
 	if err != nil {
 		return err
@@ -143,13 +136,12 @@ func (l *localRanker) prepare() error {
 	if err != nil {
 		return err
 	}
-	if job.Fitter.MaxPrompt, err = promptRoom(maxLength, room, l.local.Grammar != nil); err != nil {
+	if scorer.Fitter.MaxPrompt, err = promptRoom(maxLength, room, l.local.Grammar != nil); err != nil {
 		return err
 	}
-	job.Teacher, job.Tokenizer = l.local, l.tokenizer
-	job.Fitter.Frame = frame.tokens
+	scorer.Tokenizer, scorer.Fitter.Frame = l.tokenizer, frame.tokens
 	if l.control != nil {
-		job.Fitter.Protect = l.control.Protect
+		scorer.Fitter.Protect = l.control.Protect
 	}
 	return nil
 }
@@ -170,12 +162,15 @@ func promptRoom(maxLength, answer int, constrained bool) (int, error) {
 // end some are empty.
 const pageRounds = 16
 
+// leastPage is how many lists are ranked together at least.
+const leastPage = 512
+
 // start opens the model.
-func (l *localRanker) start(ctx context.Context, ui *ui) error {
-	if err := l.startDecoder(ctx, l.ranking.flags.asks()); err != nil {
-		return err
+func (l *localRanker) start(ctx context.Context) (rank.Teacher, int, error) {
+	f, ui := l.flags, l.ui
+	if err := l.startDecoder(ctx, f.asks()); err != nil {
+		return nil, 0, err
 	}
-	f := l.ranking.flags
 	if l.local.Grammar != nil && l.local.Grammar.Note != "" {
 		ui.notes([]string{l.local.Grammar.Note})
 	}
@@ -187,18 +182,17 @@ func (l *localRanker) start(ctx context.Context, ui *ui) error {
 	}
 	ui.notes(l.notes())
 	b := f.budget(l.info.Provider, l.freeMemory(), l.forwardToken(longRow), l.info.CacheToken)
-	l.ranking.job.Page = max(rank.DefaultPage, pageRounds*b.rows*l.models())
 	l.local.Generator = &model.Generator{
 		Decoders:    l.writers(),
 		Limits:      model.Limits{Tokens: b.tokens, Rows: b.rows},
 		Sampling:    model.Sampling{Temperature: f.temperature, TopP: f.topP, RepetitionPenalty: f.repeat},
 		Stops:       l.stops,
 		CacheTokens: b.cache,
-		OnStep:      l.ranking.stats.step,
+		OnStep:      l.stats.step,
 		OnShrink: func(left model.Limits) {
 			ui.notes([]string{fmt.Sprintf("out of memory: the model is loaded anew, and goes on with at most %s side by side (--batch-size) and prompts of %s at once (--batch-tokens)",
 				count(left.Rows, "answer"), count(left.Tokens, "token"))})
 		},
 	}
-	return nil
+	return l.local, max(leastPage, pageRounds*b.rows*l.models()), nil
 }

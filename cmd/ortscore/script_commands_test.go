@@ -22,12 +22,14 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/ortscore/ortscore/io/dataset"
+	"github.com/ortscore/ortscore/io/manifest"
 )
 
 var scriptCommands = map[string]func(ts *testscript.TestScript, neg bool, args []string){
 	"exits":     exits,
 	"keeps":     keeps,
 	"fails":     fails,
+	"breaks":    breaks,
 	"says":      says,
 	"interrupt": interrupt,
 	"outlives":  outlives,
@@ -44,6 +46,14 @@ var scriptCommands = map[string]func(ts *testscript.TestScript, neg bool, args [
 	"json":      jsonField,
 
 	"probabilities": endInProbabilities, // of onnx_test.go
+
+	// Those of script_resume_test.go.
+	"awaits":      awaits,
+	"samesummary": sameSummary,
+
+	// Those of script_manifest_test.go.
+	"resum":       resum,
+	"scorebetter": scoreBetter,
 
 	// Those of script_rank_test.go.
 	"lists":     manyLists,
@@ -91,6 +101,22 @@ func keeps(ts *testscript.TestScript, neg bool, args []string) {
 // wants what keeps does and one error without a full stop.
 func fails(ts *testscript.TestScript, neg bool, args []string) {
 	keeps(ts, neg, args)
+	oneError(ts)
+}
+
+// breaks CODE OUT COMMAND ARG...
+//
+// wants what fails does, but for what was scored before the error: it lies in an
+// unfinished OUT, and nothing else is left.
+func breaks(ts *testscript.TestScript, neg bool, args []string) {
+	before := snapshot(ts)
+	exits(ts, neg, append(args[:1:1], args[2:]...))
+	unfinished(ts, before, args[1])
+	oneError(ts)
+}
+
+// oneError wants one error without a full stop in standard error.
+func oneError(ts *testscript.TestScript) {
 	stderr := ts.ReadFile("stderr")
 	if n := len(errorLine.FindAllString(stderr, -1)); n != 1 {
 		ts.Fatalf("want one error without a full stop, got %d", n)
@@ -107,23 +133,54 @@ func snapshot(ts *testscript.TestScript) map[string]string {
 		if err != nil {
 			return err
 		}
-		info, err := entry.Info()
-		if err != nil {
-			return err
+		var data []byte
+		if entry.Type().IsRegular() { // reading a pipe would wait for ever
+			data, _ = os.ReadFile(path)
 		}
-		files[path] = info.Mode().String()
-		if link, err := os.Readlink(path); err == nil {
-			files[path] += link
-		}
-		if !info.Mode().IsRegular() { // reading a pipe would wait for ever
-			return nil
-		}
-		if data, err := os.ReadFile(path); err == nil {
-			files[path] += fmt.Sprint(len(data), crc32.ChecksumIEEE(data))
-		}
+		files[path] = state(path, data)
 		return nil
 	}))
 	return files
+}
+
+// unfinished wants an output that the same command can go on with, and every other file
+// as it was.
+func unfinished(ts *testscript.TestScript, before map[string]string, out string) {
+	path := ts.MkAbs(out)
+	if !holdsWork(path) {
+		ts.Fatalf("want an unfinished %s that holds something, got none", out)
+	}
+	for _, name := range []string{path + ".journal", path + ".partial", path + manifest.RejectedSuffix + ".partial", path + manifest.AnswersSuffix + ".partial"} {
+		if data, err := os.ReadFile(name); err == nil {
+			before[name] = state(name, data)
+		}
+	}
+	for dir := filepath.Dir(path); before[dir] == ""; dir = filepath.Dir(dir) {
+		before[dir] = state(dir, nil)
+	}
+	unchanged(ts, before)
+}
+
+// holdsWork says whether a journal has an answer or rows that are done.
+func holdsWork(out string) bool {
+	journal, _ := os.ReadFile(out + ".journal")
+	return bytes.Contains(journal, []byte(`"record":{"answer":`)) || bytes.Contains(journal, []byte(`"record":{"commit":`))
+}
+
+// state tells of a file, and what is in it where it is a regular one.
+func state(path string, data []byte) string {
+	info, err := os.Lstat(path)
+	if err != nil {
+		return ""
+	}
+	is := info.Mode().String()
+	if link, err := os.Readlink(path); err == nil {
+		is += link
+	}
+	if info.Mode().IsRegular() {
+		is += fmt.Sprint(len(data), crc32.ChecksumIEEE(data))
+	}
+	return is
 }
 
 func unchanged(ts *testscript.TestScript, before map[string]string) {
@@ -151,12 +208,13 @@ func says(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// interrupt SIGNAL GLOB ARG...
+// interrupt SIGNAL OUT ARG...
 //
 // runs ortscore with a standard input that never ends, sends it the signal twice, as
-// timeout does, once a file matches the glob to stay, and at once wants exit code 130 for INT, 75 for
-// the others, and every file as it was.
-func interrupt(ts *testscript.TestScript, _ bool, args []string) {
+// timeout does, once the unfinished OUT holds something, and at once wants exit code 130
+// for INT, 75 for the others, none for KILL, and every other file as it was. ! interrupt sends it once
+// OUT has begun, and wants nothing to be left of it.
+func interrupt(ts *testscript.TestScript, neg bool, args []string) {
 	before := snapshot(ts)
 	cmd := exec.Command(ts.Getenv("ORTSCORE"), args[2:]...)
 	cmd.Dir = ts.MkAbs(".")
@@ -172,7 +230,11 @@ func interrupt(ts *testscript.TestScript, _ bool, args []string) {
 	done := make(chan error, 1)
 	go func() { done <- cmd.Wait() }()
 
-	waitForFile(ts, ts.MkAbs(args[1]), done)
+	out := ts.MkAbs(args[1])
+	waitForFile(ts, out+".partial", done)
+	if !neg {
+		waitFor(ts, "an unfinished "+args[1]+" that holds something", done, func() bool { return holdsWork(out) })
+	}
 	start := time.Now()
 	ts.Check(cmd.Process.Signal(signals[args[0]]))
 	time.Sleep(5 * time.Millisecond)
@@ -184,14 +246,15 @@ func interrupt(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Fatalf("want an end within 5 s of the signal, got none")
 	}
 	ts.Logf("ended after %v\n%s", time.Since(start), stderr.String())
-	want := exitRetry
-	if args[0] == "INT" {
-		want = exitInterrupted
-	}
+	want := map[string]int{"INT": exitInterrupted, "KILL": -1, "TERM": exitRetry, "HUP": exitRetry}[args[0]]
 	if code := cmd.ProcessState.ExitCode(); code != want {
 		ts.Fatalf("want exit code %d, got %d", want, code)
 	}
-	unchanged(ts, before)
+	if neg {
+		unchanged(ts, before)
+	} else {
+		unfinished(ts, before, args[1])
+	}
 	_, _ = ts.Stderr().Write(stderr.Bytes())
 }
 
@@ -245,7 +308,7 @@ func changed(data []byte, change string) []byte {
 	return data
 }
 
-var signals = map[string]os.Signal{"INT": syscall.SIGINT, "TERM": syscall.SIGTERM, "HUP": syscall.SIGHUP}
+var signals = map[string]os.Signal{"INT": syscall.SIGINT, "TERM": syscall.SIGTERM, "HUP": syscall.SIGHUP, "KILL": syscall.SIGKILL}
 
 // startShell starts ortscore from a shell's command line.
 func startShell(ts *testscript.TestScript, line string, args []string) (*exec.Cmd, *bytes.Buffer) {
@@ -279,14 +342,22 @@ func finish(ts *testscript.TestScript, cmd *exec.Cmd, done <-chan error, stderr 
 // later: the check whether an output can be written is over by then.
 func waitForFile(ts *testscript.TestScript, glob string, done <-chan error) {
 	last := ""
-	for range 300 {
+	waitFor(ts, "a file "+glob, done, func() bool {
 		found, err := filepath.Glob(glob)
 		ts.Check(err)
-		if len(found) == 1 && found[0] == last {
-			return
-		}
+		before := last
 		if last = ""; len(found) == 1 {
 			last = found[0]
+		}
+		return last != "" && last == before
+	})
+}
+
+// waitFor waits for something to be so, and looks again every tenth of a second.
+func waitFor(ts *testscript.TestScript, what string, done <-chan error, so func() bool) {
+	for range 600 {
+		if so() {
+			return
 		}
 		select {
 		case err := <-done:
@@ -294,7 +365,7 @@ func waitForFile(ts *testscript.TestScript, glob string, done <-chan error) {
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
-	ts.Fatalf("want a file %s, got none", glob)
+	ts.Fatalf("want %s, got none", what)
 }
 
 // model NAME DIR

@@ -295,6 +295,15 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// reset forgets what was asked, and says how many requests that were.
+func (e *endpoint) reset() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	n := len(e.log)
+	e.log, e.tries = nil, map[string]int{}
+	return n
+}
+
 // say writes a completion of a prompt of so many tokens.
 func say(w io.Writer, text string, tokens int) {
 	content, _ := json.Marshal(text)

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ortscore/ortscore/io/job"
+	"github.com/ortscore/ortscore/io/progress"
 	"github.com/ortscore/ortscore/model"
 	"github.com/ortscore/ortscore/model/openai"
 	"github.com/ortscore/ortscore/nll"
@@ -31,7 +33,12 @@ type runStats struct {
 
 	busy   time.Duration // of all copies of the model
 	shapes map[[2]int]struct{}
+	lm     *model.LM
+	bar    *progress.Bar // of the file in work
 }
+
+// show begins a file.
+func (s *runStats) show(bar *progress.Bar) { s.bar = bar }
 
 // usage is what a run made of the machine.
 type usage struct {
@@ -73,6 +80,7 @@ func processPeak() int64 {
 }
 
 func (s *runStats) add(b model.BatchStats) {
+	s.bar.Add(progress.Step{Units: b.Sequences, Work: b.Work, Tokens: b.Tokens})
 	s.Sequences += b.Sequences
 	s.Copies += b.Copies
 	s.Tokens += b.Tokens
@@ -88,50 +96,54 @@ func (s *runStats) add(b model.BatchStats) {
 }
 
 // end closes the count.
-func (s *runStats) end(start time.Time, t *teacher, lm *model.LM) {
-	elapsed := time.Since(start)
-	s.Seconds = elapsed.Seconds()
-	s.usage = newUsage(t, s.busy, s.Seconds)
-	s.BatchTokens, s.BatchChosen = lm.Budget(), lm.Tuner != nil && lm.Tuner.Settled()
-}
-
-// outcome is what the reports of nll and rank begin with.
-type outcome struct {
-	Version       string   `json:"version"`
-	Model         string   `json:"model"`
-	Provider      string   `json:"provider"`
-	Precision     string   `json:"precision"` // of the teacher's weights
-	Outputs       []string `json:"outputs"`
-	RejectedFiles []string `json:"rejected_files"`
-	Notes         []string `json:"notes"` // those that were printed
-	place         string   // what the teacher ran on, for a person
-}
-
-// newOutcome makes lists of no files empty, and not null.
-func newOutcome(model, provider, precision, place string, done []filePair, rejected, notes []string) outcome {
-	o := outcome{place: place, Version: version, Model: model, Provider: provider, Precision: precision, Outputs: []string{},
-		RejectedFiles: append([]string{}, rejected...), Notes: append([]string{}, notes...)}
-	for _, p := range done {
-		o.Outputs = append(o.Outputs, p.out)
+func (s *runStats) end(t *teacher, seconds float64) {
+	s.Seconds = seconds
+	s.usage = newUsage(t, s.busy, seconds)
+	if s.lm == nil { // nothing was left to score
+		return
 	}
-	return o
+	s.BatchTokens, s.BatchChosen = s.lm.Budget(), s.lm.Tuner != nil && s.lm.Tuner.Settled()
+}
+
+// origin is what the reports of nll and rank begin with.
+type origin struct {
+	Version   string   `json:"version"`
+	Model     string   `json:"model"`
+	Provider  string   `json:"provider"`
+	Precision string   `json:"precision"` // of the teacher's weights
+	Notes     []string `json:"notes"`     // those that were printed
+	place     string   // what the teacher ran on, for a person
+}
+
+func (u *ui) origin(model, provider, precision, place string) origin {
+	return origin{version, model, provider, precision, append([]string{}, u.noted...), place}
+}
+
+func (t *teacher) origin(ui *ui) origin {
+	return ui.origin(t.files.Model, string(t.info.Provider), t.stored, t.place())
+}
+
+func rankOrigin(ui *ui, t rankTeacher) origin {
+	return ui.origin(t.name(), t.provider(), t.precision(), t.place())
 }
 
 // report is what --json writes.
 type report struct {
-	outcome
+	origin
+	job.Result
 	TokensPerSecond float64 `json:"tokens_per_second"`
 	asPosNeg        bool    // pos_scores and neg_scores were written
 	*nll.Summary
 	runStats
 }
 
-func (s *scoring) report(sum *nll.Summary, stats *runStats) *report {
+func (f *nllFlags) report(ui *ui, t *teacher, sum *nll.Summary, stats *runStats, out job.Result) *report {
 	r := &report{
-		outcome:  newOutcome(s.teacher.files.Model, string(s.teacher.info.Provider), s.teacher.stored, s.teacher.place(), s.files, s.rejected, s.ui.noted),
+		origin:   t.origin(ui),
+		Result:   out,
 		Summary:  sum,
 		runStats: *stats,
-		asPosNeg: s.flags.fields != nll.TeacherFields,
+		asPosNeg: f.fields != nll.TeacherFields,
 	}
 	if stats.Seconds > 0 {
 		r.TokensPerSecond = float64(stats.Tokens) / stats.Seconds
@@ -149,9 +161,12 @@ type decodeStats struct {
 	Seconds      float64 `json:"seconds"`   // ranking, the model's loading left out
 	usage
 
-	bar  *progress
+	bar  *progress.Bar
 	busy time.Duration // of all copies of a local model
 }
+
+// show begins a file.
+func (s *decodeStats) show(bar *progress.Bar) { s.bar = bar }
 
 // step counts a forward.
 func (s *decodeStats) step(f model.StepStats) {
@@ -163,33 +178,33 @@ func (s *decodeStats) step(f model.StepStats) {
 		s.Steps++
 		s.RowSteps += f.Rows
 	}
-	s.bar.add(model.BatchStats{Sequences: f.Ended, Tokens: f.Tokens, Work: float64(f.Ended)})
+	s.bar.Add(progress.Step{Units: f.Ended, Tokens: f.Tokens, Work: float64(f.Ended)})
 }
 
-// replies counts an endpoint's answers.
-func (s *decodeStats) replies(replies []openai.Reply) {
-	for _, r := range replies {
-		s.Requests++
-		s.PromptTokens += r.PromptTokens
-		s.bar.add(model.BatchStats{Sequences: 1, Tokens: r.PromptTokens + r.CompletionTokens, Work: 1})
-	}
+// reply counts an endpoint's answer.
+func (s *decodeStats) reply(r openai.Reply) {
+	s.Requests++
+	s.PromptTokens += r.PromptTokens
+	s.bar.Add(progress.Step{Units: 1, Tokens: r.PromptTokens + r.CompletionTokens, Work: 1})
 }
 
 // rankReport is what rank --json writes.
 type rankReport struct {
-	outcome
-	Broken      int  `json:"broken_datasets"`
+	origin
+	job.Result
 	constrained bool // nothing but rankings could be written
 	*rank.Summary
 	decodeStats
 }
 
-func (r *ranking) report(sum *rank.Summary, done []filePair) *rankReport {
+func (f *rankFlags) report(ui *ui, t rankTeacher, sum *rank.Summary, stats *decodeStats, out job.Result) *rankReport {
+	stats.Seconds = out.Seconds
+	stats.usage = newUsage(t, stats.busy, stats.Seconds)
 	return &rankReport{
-		outcome:     newOutcome(r.teacher.name(), r.teacher.provider(), r.teacher.precision(), r.teacher.place(), done, r.rejected, r.ui.noted),
-		Broken:      r.broken,
-		constrained: r.flags.modelType != remoteModel && r.flags.decode == constrainedDecoding,
+		origin:      rankOrigin(ui, t),
+		Result:      out,
+		constrained: f.modelType != remoteModel && f.decode == constrainedDecoding,
 		Summary:     sum,
-		decodeStats: r.stats,
+		decodeStats: *stats,
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/ortscore/ortscore/io/progress"
 	"github.com/ortscore/ortscore/model"
 	"github.com/ortscore/ortscore/model/graph"
 	"github.com/ortscore/ortscore/model/hf"
@@ -68,7 +69,8 @@ type teacher struct {
 	decoders  []ort.Decoder // none until startDecoder
 	info      ort.Info      // of each of them
 	found     graph.Findings
-	stored    string // what its matrices of weights are stored in: fp32, int8 ... or unknownPrecision
+	control   *hf.ChatTokenizer // for the control tokens of a chat template or one's own; nil where there are none
+	stored    string            // what its matrices of weights are stored in: fp32, int8 ... or unknownPrecision
 	flags     *teacherFlags
 }
 
@@ -196,7 +198,7 @@ func (t *teacher) lengthNotes() []string {
 	switch {
 	case context > 0 && most > 0 && most < context:
 		return []string{fmt.Sprintf("%s gives a context of %s tokens, and the graph has positions for %s, which no text is longer than",
-			t.config.Path, thousands(context), thousands(most))}
+			t.config.Path, progress.Thousands(context), progress.Thousands(most))}
 	case t.config.Unbounded && most == 0:
 		return []string{"the model has no positions that bound a text's length: --max-length bounds it"}
 	}
@@ -392,6 +394,9 @@ func (t *teacher) arenas() []ort.Arena {
 }
 
 func (t *teacher) close() {
+	if t.control != nil {
+		_ = t.control.Close()
+	}
 	t.closeModels()
 	_ = t.tokenizer.Close()
 }

@@ -1,19 +1,24 @@
 package main
 
 import (
-	"bufio"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"golang.org/x/term"
 
 	"github.com/ortscore/ortscore/io/dataset"
+	"github.com/ortscore/ortscore/io/durable"
+	"github.com/ortscore/ortscore/io/manifest"
+	"github.com/ortscore/ortscore/io/progress"
+	"github.com/ortscore/ortscore/io/verify"
 	"github.com/ortscore/ortscore/rank"
 )
 
@@ -27,10 +32,35 @@ type ui struct {
 	noted    []string  // all notes, for --json
 	stopped  sync.Once // a signal has been answered
 	failed   error     // the first of print, so that what a full disk swallowed is not passed off as done
+
+	mu     sync.Mutex
+	opened []*durable.Output // of files
 }
 
 func newUI(out, err *os.File) *ui {
 	return &ui{out: out, err: err, terminal: term.IsTerminal(int(err.Fd()))}
+}
+
+// opens takes note of an output.
+func (u *ui) opens(out *durable.Output) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.opened = append(u.opened, out)
+}
+
+// holds says whether an output holds anything for the next start.
+func (u *ui) holds() bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return slices.ContainsFunc(u.opened, (*durable.Output).Holds)
+}
+
+// abandon lets go of all outputs, where the process ends at once.
+func (u *ui) abandon() {
+	u.mu.Lock() // for ever
+	for _, out := range u.opened {
+		out.Abandon()
+	}
 }
 
 // print writes a result to standard output.
@@ -51,23 +81,12 @@ func (u *ui) fail(err error) {
 // notes prints what a person should know though nothing failed. --quiet does not
 // silence it: a score that may be wrong is never silent.
 func (u *ui) notes(notes []string) {
-	u.noted = append(u.noted, notes...)
 	for _, n := range notes {
+		if slices.Contains(u.noted, n) { // a teacher is told of once
+			continue
+		}
+		u.noted = append(u.noted, n)
 		fmt.Fprintf(u.err, "ortscore: note: %s\n", n)
-	}
-}
-
-// noteStale says how many rows of an input keep scores that the run has not made.
-func (u *ui) noteStale(path string, rows int) {
-	if rows > 0 {
-		u.notes([]string{fmt.Sprintf("%s: %s with score fields of another kind of run, which stay beside the new ones; --drop-scores removes them", path, count(rows, "row"))})
-	}
-}
-
-// noteWritten names the outputs of the files before an error, which stay.
-func (u *ui) noteWritten(files []filePair) {
-	for _, pair := range files {
-		u.notes([]string{"wrote " + pair.out + ", before the error"})
 	}
 }
 
@@ -77,18 +96,23 @@ func (u *ui) fact(name, format string, args ...any) {
 	u.print(fmt.Sprintf("  %-20s %s\n", name, fmt.Sprintf(format, args...)))
 }
 
+// json prints a report of numbers, all of which are finite, and strings.
+func (u *ui) json(report any) {
+	data, _ := json.Marshal(report)
+	u.print(string(data) + "\n")
+}
+
 // summary prints what a run did: as JSON to standard output, or for a person.
 func (u *ui) summary(asJSON bool, r *report, stats bool) {
 	if asJSON {
-		data, _ := json.Marshal(r) // numbers and strings; all numbers are finite
-		u.print(string(data) + "\n")
+		u.json(r)
 	}
-	if u.quiet || asJSON {
+	if u.quiet || asJSON || len(r.Outputs) == 0 {
 		return
 	}
 	line := u.line
 	line("%s, %s scored: %s tokens in %s on %s, %s tokens/s, %.1f%% padding%s", count(r.Rows, "row"), count(r.Passages, "passage"),
-		thousands(r.Tokens), seconds(r.Seconds), r.place, thousands(int(r.TokensPerSecond)), 100*share(r.Padding, r.Tokens+r.Padding), weightsText(r.Precision))
+		progress.Thousands(r.Tokens), progress.Seconds(r.Result.Seconds), r.place, progress.Thousands(int(r.TokensPerSecond)), 100*share(r.Padding, r.Tokens+r.Padding), weightsText(r.Precision))
 	if r.Passages > 0 {
 		line("scores from %.4f to %.4f, mean %.4f, spread within a row %.4f", r.Min, r.Max, r.Mean, r.Spread)
 	}
@@ -120,7 +144,7 @@ func (u *ui) runStats(s *runStats) {
 	if s.BatchChosen {
 		chosen = ", which this run chose"
 	}
-	u.line("batches: %s, of at most %s tokens%s, in %s", thousands(s.Batches), thousands(s.BatchTokens), chosen, count(s.Shapes, "shape"))
+	u.line("batches: %s, of at most %s tokens%s, in %s", progress.Thousands(s.Batches), progress.Thousands(s.BatchTokens), chosen, count(s.Shapes, "shape"))
 	if s.Copies > 0 {
 		u.line("%s the same as another, which ran for it", count(s.Copies, "sequence"))
 	}
@@ -132,9 +156,9 @@ func (u *ui) runStats(s *runStats) {
 
 // usage prints what a run made of the machine.
 func (u *ui) usage(s usage) {
-	u.line("copies of the model: %d, idle for %.1f%% of the time; memory: %s MiB at most", s.Models, 100*s.Idle, thousands(int(s.PeakMemory>>20)))
+	u.line("copies of the model: %d, idle for %.1f%% of the time; memory: %s MiB at most", s.Models, 100*s.Idle, progress.Thousands(int(s.PeakMemory>>20)))
 	for _, a := range s.Arenas {
-		u.line("arena and weights: %s MiB, %s MiB in use at most; the arena grew %s", thousands(int(a.Held>>20)), thousands(int(a.Peak>>20)), count(int(a.Grown), "time"))
+		u.line("arena and weights: %s MiB, %s MiB in use at most; the arena grew %s", progress.Thousands(int(a.Held>>20)), progress.Thousands(int(a.Peak>>20)), count(int(a.Grown), "time"))
 	}
 }
 
@@ -148,21 +172,20 @@ const lowMassShare = 0.1
 // rankSummary prints what a run of rank did.
 func (u *ui) rankSummary(asJSON bool, r *rankReport, stats bool) {
 	if asJSON {
-		data, _ := json.Marshal(r)
-		u.print(string(data) + "\n")
+		u.json(r)
 	}
 	if low := share(r.LowMass, r.Lists); low > lowMassShare {
 		u.notes([]string{fmt.Sprintf("the teacher gives rankings a probability of %.3f on average, and less than %v in %.0f%% of the lists: it hardly follows the prompt",
 			r.Mass, rank.LowMass, 100*low)})
 	}
-	if u.quiet || asJSON {
+	if u.quiet || asJSON || len(r.Outputs) == 0 {
 		return
 	}
 	u.line("%s, %s ranked: %s of %s tokens, in %s on %s%s", count(r.Rows, "row"), count(r.Passages, "passage"),
-		count(r.Lists, "list"), thousands(r.PromptTokens), seconds(r.Seconds), r.place, weightsText(r.Precision))
+		count(r.Lists, "list"), progress.Thousands(r.PromptTokens), progress.Seconds(r.Result.Seconds), r.place, weightsText(r.Precision))
 	if r.constrained && r.RowSteps > 0 {
 		u.line("%s, %s over all rows in place of %s, the tokens of the rankings: %.0f%% saved", count(r.Steps, "step"),
-			thousands(r.RowSteps), thousands(r.FullTokens), 100*(1-share(r.RowSteps, r.FullTokens)))
+			progress.Thousands(r.RowSteps), progress.Thousands(r.FullTokens), 100*(1-share(r.RowSteps, r.FullTokens)))
 	}
 	if r.Labelled > 0 {
 		u.line("a positive comes first in %d of %s, the passage that is shown first in %d of %s", r.PosFirst, count(r.Labelled, "row"), r.ShownFirst, count(r.Shown, "ranking"))
@@ -200,6 +223,40 @@ func (u *ui) rankSummary(asJSON bool, r *rankReport, stats bool) {
 	u.written(r.Rejected, r.RejectedFiles, r.Outputs)
 }
 
+// merged prints what shards became.
+func (u *ui) merged(out string, m *manifest.Manifest) {
+	for _, f := range m.Machine {
+		if strings.Contains(f.Value, "; ") {
+			u.notes([]string{fmt.Sprintf("the shards ran on unlike machines: %s: %s", f.Name, f.Value)})
+		}
+	}
+	u.line("%s, %s, %s merged, which took %s", count(len(m.Shards), "shard"), count(m.Counts.Rows, "row"), count(m.Counts.Passages, "passage"), progress.Seconds(m.Seconds))
+	var rejected []string
+	if m.Rejected != nil {
+		rejected = []string{filepath.Join(filepath.Dir(out), m.Rejected.Name)}
+	}
+	u.written(m.Counts.Rejected, rejected, []string{out})
+}
+
+// verified shows how far a sample is from the scores that were made of it again, of
+// which most is allowed.
+func (u *ui) verified(d verify.Difference, most float64) error {
+	u.section("scored again")
+	u.fact("rows", "%s, of which %d differ", progress.Thousands(d.Rows), d.Differ)
+	switch {
+	case d.Differ == 0:
+		u.fact("largest difference", "0")
+	case math.IsInf(d.Largest, 1):
+		return fmt.Errorf("line %d of the input: want the row that the output has, got another", d.Line)
+	default:
+		u.fact("largest difference", "%.3g, in line %d of the input", d.Largest, d.Line)
+	}
+	if d.Largest > most {
+		return fmt.Errorf("line %d of the input: want scores within %g of those of the output, got a difference of %.3g", d.Line, most, d.Largest)
+	}
+	return nil
+}
+
 // repeated says how many rows hold a passage more than once.
 func (u *ui) repeated(rows int) {
 	if rows > 0 {
@@ -221,37 +278,62 @@ func (u *ui) written(rejected int, rejectedFiles, outputs []string) {
 
 // preview prints what --dry-run found out about one file.
 func (u *ui) preview(p *preview) {
-	u.section(p.pair.in)
-	if f := p.first; f != nil {
-		mark := func(s string) string { return strings.ReplaceAll(s, "\n", "\n    ") }
-		u.fact("first row", "line %d, task %s, %s, of %d to %d tokens, %d cut", f.row, f.task, count(f.passages, "sequence"), f.shortest, f.longest, f.cut)
-		u.fact("first text", "%s, of which %s, marked >>> <<<", count(f.tokens, "token"), count(f.answerTokens, "answer token"))
-		u.print(fmt.Sprintf("    %s>>>%s<<<%s\n", mark(f.before), mark(f.answer), mark(f.after)))
+	u.section(p.Input)
+	if f := p.First; f != nil {
+		for _, about := range f.about {
+			u.fact(about[0], "%s", about[1])
+		}
+		u.print("    " + strings.ReplaceAll(f.Text, "\n", "\n    ") + "\n")
 	}
-	if p.count.Rows+p.count.Bad > 0 {
-		u.fact("work", "%s, %d bad, %s, %s", count(p.count.Rows, "row"), p.count.Bad, count(p.count.Passages, "passage"), count(p.count.Sequences, "sequence"))
-		u.fact("estimate", "%s tokens, %.3g floating point operations", thousands(int(p.tokens)), p.flops)
+	if p.Done > 0 {
+		u.fact("done", "%s, in %s.partial; what follows is of the others", count(p.Done, "row"), p.Output)
 	}
-	u.fact("would write", "%s", p.pair.out)
+	if p.Input != dataset.Stdin {
+		u.fact("work", "%s, %d bad, %s, %s", count(p.Rows, "row"), p.Bad, count(p.Passages, "passage"), count(p.Units, p.unit))
+	}
+	for _, bad := range p.BadRows {
+		u.fact("bad row", "%s", bad)
+	}
+	if more := p.Bad + p.Unfit - len(p.BadRows); more > 0 {
+		u.fact("", "and %s more", count(more, "bad row"))
+	}
+	u.estimate(p)
+	u.fact("would write", "%s", p.Output)
 }
 
-// rankPreview prints what rank --dry-run found out about one file.
-func (u *ui) rankPreview(p *rankPreview) {
-	u.section(p.pair.in)
-	if p.first != nil {
-		u.fact("first prompt", "line %d, %s", p.line, count(p.first.N, "passage"))
-		u.print("    " + strings.ReplaceAll(p.text, "\n", "\n    ") + "\n")
+// estimate prints what --dry-run has found out by a sample.
+func (u *ui) estimate(p *preview) {
+	if p.Unfit > 0 {
+		u.fact("sample", "%d bad of %s that were tokenised", p.Unfit, count(p.Sampled+p.Unfit, "row"))
 	}
-	if p.count.Rows+p.count.Bad > 0 {
-		u.fact("work", "%s, %d bad, %s, %s", count(p.count.Rows, "row"), p.count.Bad, count(p.count.Passages, "passage"), count(p.count.Lists, "list"))
+	if p.Units == 0 {
+		return
 	}
-	u.fact("would write", "%s", p.pair.out)
+	text := count(p.Cut, "passage") + " cut"
+	if p.Tokens > 0 {
+		text = count(p.Tokens, "token") + ", " + text
+	}
+	if p.FLOPs > 0 {
+		text += fmt.Sprintf(", %.3g floating point operations", p.FLOPs)
+	}
+	u.fact("estimate", "%s", text)
+	if t := p.Trial; t != nil && p.Seconds > 0 {
+		u.fact("speed", "%.3g rows/s, %s tokens/s, measured in %.2g s", float64(p.Rows)/p.Seconds, progress.Thousands(int(float64(t.Tokens)/t.Seconds)), t.Seconds)
+		u.fact("time", "%s, without the model's loading", progress.Remaining(p.Seconds))
+	}
 }
 
-// lines writes scored rows to standard output.
-func (u *ui) lines() output {
-	u.streams = true
-	return &stdout{bufio.NewWriter(u.out)}
+// progress shows the work on a file.
+func (u *ui) progress(name, unit string, total int) *progress.Bar {
+	o := progress.Options{Name: name, Unit: unit, Total: total}
+	switch {
+	case u.quiet:
+	case u.terminal:
+		o.Terminal = u.err
+	default:
+		o.Line = func(text string) { u.line("%s", text) }
+	}
+	return progress.New(o)
 }
 
 // failInterrupted prints, once, that a signal ended the run.
@@ -262,43 +344,17 @@ func (u *ui) interrupted() string {
 	if u.streams {
 		return "interrupted; standard output holds the rows scored before"
 	}
-	return "interrupted; nothing was written for the file in work"
-}
-
-type stdout struct{ w *bufio.Writer }
-
-func (s *stdout) Write(line []byte) error {
-	if len(line) >= s.w.Available() {
-		_ = s.w.Flush() // so that whole lines are written, wherever the process ends
+	if u.holds() {
+		return "interrupted; what was scored is kept, and the same command goes on from there"
 	}
-	_, _ = s.w.Write(line)
-	return s.w.WriteByte('\n') // bufio keeps the first error
+	return "interrupted; nothing was written"
 }
-func (s *stdout) Commit() error { return s.w.Flush() }
-func (s *stdout) Abort() error  { return s.w.Flush() } // what was scored, in whole lines
 
 func count(n int, noun string) string {
 	if n != 1 {
 		noun += "s"
 	}
-	return thousands(n) + " " + noun
-}
-
-// thousands writes 1234567 as 1,234,567.
-func thousands(n int) string {
-	s := fmt.Sprint(n)
-	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return s
-}
-
-func seconds(s float64) string {
-	d := time.Duration(s * float64(time.Second))
-	if d < 10*time.Second {
-		return d.Round(100 * time.Millisecond).String()
-	}
-	return d.Round(time.Second).String()
+	return progress.Thousands(n) + " " + noun
 }
 
 func share(part, whole int) float64 {

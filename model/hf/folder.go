@@ -20,6 +20,12 @@ type Files struct {
 	Name      string   // the model's name, from its folder
 }
 
+// TokenizerDirs are the folders in which the tokenizer's settings are looked for, in this order:
+// the tokenizer's own, then those of the model.
+func (f *Files) TokenizerDirs() []string {
+	return append([]string{filepath.Dir(f.Tokenizer)}, f.Dirs...)
+}
+
 // precisions gives the names a precision goes by: first the one in file names
 // (model_fp16.onnx), then those that people type.
 var precisions = [][]string{

@@ -22,7 +22,7 @@ type Settings struct {
 
 // LoadSettings reads tokenizer_config.json beside the tokenizer, if there is one.
 func LoadSettings(files *Files) (*Settings, error) {
-	dirs := append([]string{filepath.Dir(files.Tokenizer)}, files.Dirs...)
+	dirs := files.TokenizerDirs()
 	s := &Settings{Special: map[string]string{}}
 	if err := s.readTokenizerConfig(dirs); err != nil {
 		return nil, err

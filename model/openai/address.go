@@ -22,6 +22,9 @@ type address struct {
 // Host returns the host that requests go to, with its port.
 func (c *Client) Host() string { return c.address.host }
 
+// Address returns where requests go, without what may be a key.
+func (c *Client) Address() string { return c.address.shown }
+
 // azureVersion is the one parameter of a query that is known to be no secret.
 // Azure asks for it.
 const azureVersion = "api-version"
@@ -57,6 +60,29 @@ func endpoint(base, model string, key Key) (address, error) {
 	u.RawQuery = query
 	out.url = u.String()
 	return out, nil
+}
+
+// ShowURL writes a base URL without what may be a key: a user, a password, the values of
+// its query but Azure's api-version, and parts of its path that look like one. What is no
+// address is blanked as a whole.
+func ShowURL(base string) string {
+	u, err := url.Parse(base)
+	if err != nil || u.Host == "" {
+		return blank
+	}
+	values, err := url.ParseQuery(u.RawQuery)
+	if err != nil {
+		return blank
+	}
+	shown := u.Scheme + "://"
+	if u.User != nil {
+		shown += blank + "@"
+	}
+	shown += u.Host + withoutKeys(u.EscapedPath())
+	if u.RawQuery != "" {
+		shown += "?" + new(address).showQuery(values)
+	}
+	return shown
 }
 
 // showQuery writes a query for messages, and takes its values for secrets.

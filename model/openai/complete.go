@@ -51,15 +51,18 @@ func (r Reply) Broken() bool { return !r.Truncated() && broken.MatchString(r.Fin
 // The error is for what holds for every prompt: a *Error for a refused key, an
 // unknown model, an empty account or a redirect, and, until the endpoint has
 // answered a first prompt, for any request it refuses and for an address where
-// nothing listens; or the context's error. What is in flight is then given up,
-// and the replies that had come are returned with the error: the rest have it
-// as their Err.
+// nothing listens; or the context's error. Nothing more is asked then. What is in
+// flight, and may be paid for, is waited for within its deadline, unless it is the
+// context or each that has ended the call; the replies that came are returned with
+// the error, and the rest have it as their Err.
 //
 // each, if not nil, is called with every reply as it comes and the place of its
 // prompt, by one goroutine at a time; not with those that the error holds for.
 // Its own error ends the call likewise.
 func (c *Client) Complete(ctx context.Context, prompts []string, each func(i int, r Reply) error) ([]Reply, error) {
-	ctx, stop := context.WithCancelCause(ctx)
+	ctx, giveUp := context.WithCancelCause(ctx)
+	defer giveUp(nil)
+	asking, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	var (
 		replies = make([]Reply, len(prompts))
@@ -70,26 +73,26 @@ func (c *Client) Complete(ctx context.Context, prompts []string, each func(i int
 	for range min(c.opts.Parallel, len(prompts)) {
 		wg.Go(func() {
 			for i := next.Add(1) - 1; int(i) < len(prompts); i = next.Add(1) - 1 {
-				replies[i] = c.answer(ctx, prompts[i])
+				replies[i] = c.answer(ctx, asking, prompts[i])
 				var failed *Error
 				switch {
 				case errors.As(replies[i].Err, &failed) && failed.scope == everyPrompt:
 					stop(&ending{failed})
-				case each != nil && ctx.Err() == nil:
+				case each != nil && (asking.Err() == nil || replies[i].Err == nil): // an answer counts, however late
 					mu.Lock()
 					err := each(int(i), replies[i])
 					mu.Unlock()
 					if err != nil {
-						stop(&ending{err})
+						giveUp(&ending{err})
 					}
 				}
 			}
 		})
 	}
 	wg.Wait()
-	if ctx.Err() != nil {
+	if asking.Err() != nil {
 		c.http.CloseIdleConnections()
-		return replies, ended(ctx)
+		return replies, ended(asking)
 	}
 	return replies, nil
 }
@@ -106,11 +109,12 @@ func ended(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// answer asks until there is an answer, no hope, or no try left.
-func (c *Client) answer(ctx context.Context, prompt string) Reply {
+// answer asks until there is an answer, no hope, or no try left; the last try is that
+// within which asking ends.
+func (c *Client) answer(ctx, asking context.Context, prompt string) Reply {
 	for try := 1; ; try++ {
-		if ctx.Err() != nil {
-			return Reply{Err: ended(ctx)}
+		if asking.Err() != nil {
+			return Reply{Err: ended(asking)}
 		}
 		reply, failed := c.try(ctx, prompt)
 		if failed == nil {
@@ -120,11 +124,11 @@ func (c *Client) answer(ctx context.Context, prompt string) Reply {
 			}
 			return reply
 		}
-		if ctx.Err() != nil {
-			return Reply{Err: ended(ctx)}
+		if asking.Err() != nil {
+			return Reply{Err: ended(asking)}
 		}
 		if failed.scope == thisTry && try <= c.opts.Retries {
-			c.sleep(ctx, pause(try, failed.retryAfter))
+			c.sleep(asking, pause(try, failed.retryAfter))
 			continue
 		}
 		if failed.unreached && !c.answered.Load() {

@@ -290,3 +290,34 @@ func TestEachReplyIsSeenAndMayEndIt(t *testing.T) {
 	_, err = c.Complete(t.Context(), numbered(3), func(int, Reply) error { require.Fail(t, "it holds for every prompt"); return nil })
 	require.ErrorContains(t, err, "401")
 }
+
+// What is in flight when an endpoint refuses a key or an empty account is waited for: it
+// may be paid for.
+func TestAnswersInFlightAtARefusalCount(t *testing.T) {
+	arrived, refused := make(chan struct{}), make(chan struct{})
+	s := newServer(t, func(w http.ResponseWriter, _ *http.Request, prompt string, _ int) {
+		if prompt == "0" {
+			close(arrived)
+			<-refused
+			time.Sleep(50 * time.Millisecond)
+			say(w, "paid")
+			return
+		}
+		<-arrived
+		w.WriteHeader(http.StatusUnauthorized)
+		close(refused)
+	})
+	opts := s.options()
+	opts.Parallel = 2
+	c, _ := newClient(t, opts)
+	var came []string
+	_, err := c.Complete(t.Context(), numbered(10), func(_ int, r Reply) error {
+		came = append(came, r.Text)
+		return nil
+	})
+	var failed *Error
+	require.ErrorAs(t, err, &failed)
+	require.Equal(t, http.StatusUnauthorized, failed.Status)
+	require.Equal(t, []string{"paid"}, came)
+	require.Len(t, s.requests, 2, "nothing is asked after the refusal")
+}

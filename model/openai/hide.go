@@ -44,6 +44,9 @@ func hide(keys []Key, text string) string {
 	return b.String()
 }
 
+// Hide blanks the key, and every longer part of it, in a text.
+func (k Key) Hide(text string) string { return hide([]Key{k}, text) }
+
 // char is a byte and where its spelling stands in a text.
 type char struct {
 	is       byte

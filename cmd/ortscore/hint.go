@@ -2,17 +2,24 @@ package main
 
 import (
 	"errors"
+	"io/fs"
 
+	"github.com/ortscore/ortscore/io/dataset"
+	"github.com/ortscore/ortscore/io/job"
 	"github.com/ortscore/ortscore/model"
 	"github.com/ortscore/ortscore/ort"
+	"github.com/ortscore/ortscore/rank"
 )
 
-// deviceHints are the ways out of what a device says, the particular before the
-// general.
-var deviceHints = []struct {
+// hints are the ways out of errors of a kind, the particular before the general.
+var hints = []struct {
 	err  error
 	hint string
 }{
+	{fs.ErrExist, "--force replaces it"},
+	{dataset.ErrChanged, "start again once nothing writes to it; --restart scores it anew"},
+	{job.ErrChanged, "--restart throws away what was scored, and begins anew"},
+	{rank.ErrNoRankings, "--dry-run shows the first prompt; --max-failures allows more of them"},
 	{model.ErrOutOfMemory, "smaller weights (--dtype) or a shorter --max-length take less memory; on a GPU, --gpu-memory may be too small, and nvidia-smi shows what else is there"},
 	{ort.ErrDriver, "update the driver, or take ONNX Runtime's build for CUDA 12; see docs/gpu.md"},
 	{ort.ErrNoDriver, "install NVIDIA's driver; a container must be started with the GPUs (docker run --gpus all)"},
@@ -30,7 +37,7 @@ func hintOf(err error) string {
 	if errors.As(err, &h) {
 		return h.hint
 	}
-	for _, known := range deviceHints {
+	for _, known := range hints {
 		if errors.Is(err, known.err) {
 			return known.hint
 		}
