@@ -8,6 +8,8 @@ TEACHER := $(MODELS)/smollm2-135m-instruct
 PEERS  := $(BUILD)/peers
 ZOO    := $(BUILD)/zoo
 CUDA   := $(BUILD)/cuda
+CLUSTERS := $(BUILD)/clusters
+SPARK_VENV := $(BUILD)/spark
 EXPORTER := scripts/export_onnx.py $(wildcard scripts/ortexport/*.py)
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
@@ -31,12 +33,17 @@ demo: build $(TEACHER)/model.onnx ## score and rank examples/questions.jsonl wit
 	@scripts/demo.sh $(BUILD)/ortscore $(TEACHER)
 
 # Tests may not skip what make setup has put in place.
-test parity bench bench-graph bench-shared bench-rank profile: export ORTSCORE_TEST_NATIVE := required
-test parity bench bench-graph bench-shared bench-rank profile: export ORTSCORE_ORT_LIB := $(CURDIR)/$(LIB)
+test test-kill parity bench bench-graph bench-shared bench-rank profile: export ORTSCORE_TEST_NATIVE := required
+test test-kill parity bench bench-graph bench-shared bench-rank profile: export ORTSCORE_ORT_LIB := $(CURDIR)/$(LIB)
 .PHONY: test
 test: setup build $(VENV)/.test ## run the whole suite
 	go test -timeout 50m ./...
 	$(VENV)/bin/python -m pytest -q scripts/tests
+
+.PHONY: test-clusters
+test-clusters: export ORTSCORE_TEST_CLUSTERS := required
+test-clusters: build $(VENV)/.test $(CLUSTERS)/.setup $(if $(SPARK),$(SPARK_VENV)/.setup) ## deploy/ on Slurm, GNU parallel and the schema of Kubernetes: 1 minute (SPARK=1 for Spark: 824 MB)
+	$(VENV)/bin/python -m pytest -q -rs scripts/tests/test_clusters.py
 
 .PHONY: setup
 setup: $(LIB)/libonnxruntime.so $(LIB)/libtokenizers.a $(TEACHER)/model.onnx ## fetch and build the native parts and the demo's model
@@ -52,6 +59,12 @@ lint: $(LIB)/libtokenizers.a $(VENV)/.test ## gofmt, vet, staticcheck, ruff
 	CGO_ENABLED=0 go vet ./io/... ./nll ./rank ./model ./model/graph ./model/half ./model/chat ./model/openai
 	go tool staticcheck ./...
 	$(VENV)/bin/ruff check scripts
+	$(VENV)/bin/ruff check --config scripts/ruff.toml deploy
+
+# KILLS=1000 for another number.
+.PHONY: test-kill
+test-kill: setup ## 300 kills of runs at random moments, until each is done: 10 minutes
+	@ORTSCORE_TEST_KILLS=$(or $(KILLS),300) go test -count=1 -timeout 90m -v -run 'TestKill$$' ./cmd/ortscore
 
 .PHONY: parity
 parity: setup ## print the largest differences from the reference's scores
@@ -78,6 +91,10 @@ bench-shared: setup ## beginnings that sequences share, computed for each and on
 .PHONY: bench-scaling
 bench-scaling: build ## time and memory against pairs, 100 to 100,000, drawn in docs/scaling.svg: 10 minutes
 	@python3 scripts/bench_scaling.py $(BUILD)/ortscore testdata/tiny-gqa docs/scaling.svg 3
+
+.PHONY: soak
+soak: build ## memory, handles and rate over an hour (MINUTES), drawn in docs/soak.svg
+	@python3 scripts/soak.py $(BUILD)/ortscore testdata/tiny-gqa docs/soak.svg $(or $(MINUTES),60)
 
 .PHONY: profile
 profile: setup ## one nll run by Go's profile and ONNX Runtime's, left in build/profile
@@ -181,6 +198,18 @@ $(ZOO)/venv/.setup: scripts/models/requirements.txt scripts/models/builder.txt
 	@python3 -m venv --clear $(@D)
 	@$(@D)/bin/python -m pip install --quiet --only-binary=:all: --requirement $<
 	@$(@D)/bin/python -m pip install --quiet --only-binary=:all: --requirement scripts/models/builder.txt --target $(@D)/builder
+	@touch $@
+
+$(CLUSTERS)/.setup: scripts/clusters/requirements.txt
+	@echo "clusters: kubernetes-validate from PyPI, with the schemas of Kubernetes: 108 MB"
+	@python3 -m venv --clear $(@D)
+	@$(@D)/bin/python -m pip install --quiet --only-binary=:all: --require-hashes --requirement $<
+	@touch $@
+
+$(SPARK_VENV)/.setup: scripts/clusters/spark.txt
+	@echo "clusters: PySpark from PyPI: 824 MB"
+	@python3 -m venv --clear $(@D)
+	@$(@D)/bin/python -m pip install --quiet --requirement $<
 	@touch $@
 
 $(VENV)/.venv:
