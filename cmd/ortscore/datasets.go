@@ -52,7 +52,7 @@ func (f *datasetFlags) datasets(files *fileFlags, inputs []string) ([]job.Pair, 
 		out := strings.Replace(trainFile, ".", files.firstRows()+".", 1)
 		pairs = append(pairs, job.Pair{In: filepath.Join(f.path, name, trainFile), Out: files.shardPath(filepath.Join(f.output, name, out)), Folder: true})
 	}
-	if err := job.CheckPairs(pairs, files.sides()...); err != nil {
+	if err := job.CheckPairs(pairs); err != nil {
 		return nil, withHint(err, "--output-dir must name another folder than that of the datasets")
 	}
 	return pairs, nil

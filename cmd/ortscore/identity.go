@@ -29,8 +29,8 @@ type described interface {
 
 // harmless are the flags on which the bytes of an output do not depend, and those that
 // stand in other facts: files by their contents, an endpoint by its address and model.
-var harmless = []string{"onnx", "tokenizer", "template", "prompt-template", "extra-body", "ep", "devices", "replicas", "threads", "gpu-memory", "ort-lib",
-	"batch-tokens", "batch-size", "cache-tokens", "base-url", "model", "api-key-file", "parallel", "retries", "deadline", "max-failures",
+var harmless = []string{"onnx", "dtype", "tokenizer", "template", "prompt-template", "extra-body", "ep", "devices", "replicas", "threads", "gpu-memory", "ort-lib",
+	"batch-tokens", "batch-size", "logits-memory", "cache-tokens", "base-url", "model", "api-key-file", "parallel", "retries", "deadline", "max-failures",
 	"in", "out", "save-name", "dataset-path", "output-dir", "dataset-name", "shard", "force", "resume", "restart", "keep-answers", "on-error",
 	"dry-run", "quiet", "stats", "json"}
 

@@ -8,7 +8,6 @@ import (
 
 	"github.com/ortscore/ortscore/io/dataset"
 	"github.com/ortscore/ortscore/io/job"
-	"github.com/ortscore/ortscore/io/manifest"
 )
 
 // pair gives every input its output and refuses, before any work, what would
@@ -39,7 +38,7 @@ func (f *fileFlags) pair(inputs []string, modelName string) ([]job.Pair, error) 
 		}
 		pairs = append(pairs, job.Pair{In: in, Out: f.shardPath(out)})
 	}
-	if err := job.CheckPairs(pairs, f.sides()...); err != nil {
+	if err := job.CheckPairs(pairs); err != nil {
 		return nil, err
 	}
 	for _, p := range pairs {
@@ -65,15 +64,4 @@ func (f *fileFlags) shardPath(out string) string {
 		return out
 	}
 	return f.shard.Path(out)
-}
-
-// sides are the suffixes of the files that may come to lie beside an output.
-func (f *fileFlags) sides() (sides []string) {
-	if f.rejects() {
-		sides = append(sides, manifest.RejectedSuffix)
-	}
-	if f.keepAnswers {
-		sides = append(sides, manifest.AnswersSuffix)
-	}
-	return sides
 }

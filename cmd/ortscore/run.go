@@ -50,12 +50,8 @@ func leavesOut(r job.Result, c *job.Counts) error {
 	return nil
 }
 
-// checkStreams refuses flags that need a file where rows go to standard output, and
-// shards of an input that can be read only once.
+// checkStreams refuses flags that need a file where rows go to standard output.
 func (f *fileFlags) checkStreams(p job.Pair) error {
-	if p.In == dataset.Stdin && f.shard.Of > 0 {
-		return fmt.Errorf("--shard: want a file, whose rows can be counted, got standard input")
-	}
 	switch {
 	case p.Out != dataset.Stdin || f.dryRun:
 	case f.json:

@@ -231,9 +231,10 @@ func interrupt(ts *testscript.TestScript, neg bool, args []string) {
 	go func() { done <- cmd.Wait() }()
 
 	out := ts.MkAbs(args[1])
-	waitForFile(ts, out+".partial", done)
-	if !neg {
-		waitFor(ts, "an unfinished "+args[1]+" that holds something", done, func() bool { return holdsWork(out) })
+	if neg {
+		waitForFile(ts, out+".partial", done)
+	} else {
+		waitFor(ts, "an unfinished "+args[1]+" that holds something", done, 5*time.Millisecond, func() bool { return holdsWork(out) })
 	}
 	start := time.Now()
 	ts.Check(cmd.Process.Signal(signals[args[0]]))
@@ -342,7 +343,7 @@ func finish(ts *testscript.TestScript, cmd *exec.Cmd, done <-chan error, stderr 
 // later: the check whether an output can be written is over by then.
 func waitForFile(ts *testscript.TestScript, glob string, done <-chan error) {
 	last := ""
-	waitFor(ts, "a file "+glob, done, func() bool {
+	waitFor(ts, "a file "+glob, done, 100*time.Millisecond, func() bool {
 		found, err := filepath.Glob(glob)
 		ts.Check(err)
 		before := last
@@ -353,16 +354,16 @@ func waitForFile(ts *testscript.TestScript, glob string, done <-chan error) {
 	})
 }
 
-// waitFor waits for something to be so, and looks again every tenth of a second.
-func waitFor(ts *testscript.TestScript, what string, done <-chan error, so func() bool) {
-	for range 600 {
+// waitFor waits for something to be so, and looks every so often.
+func waitFor(ts *testscript.TestScript, what string, done <-chan error, every time.Duration, so func() bool) {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); {
 		if so() {
 			return
 		}
 		select {
 		case err := <-done:
 			ts.Fatalf("want a command that runs on, got its end: %v", err)
-		case <-time.After(100 * time.Millisecond):
+		case <-time.After(every):
 		}
 	}
 	ts.Fatalf("want %s, got none", what)

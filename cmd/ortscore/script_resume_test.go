@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -12,7 +13,7 @@ import (
 //
 // waits until the unfinished OUT of a run in the background holds something.
 func awaits(ts *testscript.TestScript, _ bool, args []string) {
-	waitFor(ts, "an unfinished "+args[0]+" that holds something", nil, func() bool { return holdsWork(ts.MkAbs(args[0])) })
+	waitFor(ts, "an unfinished "+args[0]+" that holds something", nil, 5*time.Millisecond, func() bool { return holdsWork(ts.MkAbs(args[0])) })
 }
 
 // samesummary FILE1 FILE2

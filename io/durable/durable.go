@@ -309,6 +309,9 @@ func differences(then, now header) []string {
 	return all
 }
 
+// mostChanges is how many changes are named: those of another command are dozens.
+const mostChanges = 6
+
 // Changes says what has changed from one identity to another: "seed was 42, is 43".
 func Changes(then, now []Fact) []string {
 	var all []string
@@ -330,6 +333,9 @@ func Changes(then, now []Fact) []string {
 		if old, gone := was[f.Name]; gone {
 			all = append(all, fmt.Sprintf("%s was %s, is not set", f.Name, old))
 		}
+	}
+	if n := len(all) - mostChanges; n > 0 {
+		all = append(all[:mostChanges], fmt.Sprintf("and %d more", n))
 	}
 	return all
 }

@@ -624,3 +624,13 @@ func TestBlocksAreMembers(t *testing.T) {
 		require.Equal(t, strings.Repeat(member, 3), text)
 	}
 }
+
+func TestManyChanges(t *testing.T) {
+	var then, now []Fact
+	for _, name := range strings.Split("abcdefghi", "") {
+		then, now = append(then, Fact{Name: name, Value: "1"}), append(now, Fact{Name: name, Value: "2"})
+	}
+	require.Len(t, Changes(then[:6], now[:6]), 6)
+	require.Equal(t, []string{"f was 1, is 2", "and 3 more"}, Changes(then, now)[5:])
+	require.Empty(t, Changes(then, then))
+}

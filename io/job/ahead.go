@@ -23,7 +23,8 @@ type ahead[T any] struct {
 	ctx       context.Context
 	cancel    context.CancelFunc
 	rows      chan *prepared[T]
-	reading   atomic.Bool // in.Next is under way
+	next      *prepared[T] // that Soon has taken out of rows
+	reading   atomic.Bool  // in.Next is under way
 	preparing sync.WaitGroup
 }
 
@@ -47,15 +48,36 @@ func newAhead[T any](ctx context.Context, in *dataset.Reader, end int, skip bool
 // Next returns the next row as it was prepared, or why there is none: io.EOF at
 // the end. After an error that is not skipped there is nothing more to ask for.
 func (a *ahead[T]) Next() (value T, err error) {
-	select {
-	case row := <-a.rows:
-		if row != nil {
-			<-row.ready
-			return row.value, row.err
+	row := a.next
+	if a.next = nil; row == nil {
+		select {
+		case row = <-a.rows:
+		case <-a.ctx.Done():
 		}
-	case <-a.ctx.Done():
 	}
-	return value, a.ctx.Err()
+	if row == nil {
+		return value, a.ctx.Err()
+	}
+	<-row.ready
+	return row.value, row.err
+}
+
+// soon is how long Soon waits.
+const soon = 200 * time.Millisecond
+
+// Soon says whether Next will not be kept waiting for what is read: a pipe can be silent
+// for ever.
+func (a *ahead[T]) Soon() bool {
+	if a.next != nil {
+		return true
+	}
+	select {
+	case a.next = <-a.rows:
+	case <-a.ctx.Done():
+	case <-time.After(soon):
+		return false
+	}
+	return true
 }
 
 // read reads rows and has them prepared, until an error that is final.
@@ -63,7 +85,7 @@ func (a *ahead[T]) read() {
 	defer close(a.rows)
 	for {
 		row := &prepared[T]{ready: make(chan struct{})}
-		line, err := a.next()
+		line, err := a.line()
 		if a.ctx.Err() != nil { // no one may be there any more
 			return
 		}
@@ -87,7 +109,7 @@ func (a *ahead[T]) read() {
 	}
 }
 
-func (a *ahead[T]) next() (*dataset.Row, error) {
+func (a *ahead[T]) line() (*dataset.Row, error) {
 	if a.end > 0 && a.in.Rows() >= a.end {
 		return nil, io.EOF
 	}

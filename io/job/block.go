@@ -22,6 +22,8 @@ const (
 
 type block[R, A any] struct {
 	rows  []*Row[R, A]
+	units int
+	size  int  // bytes of its lines
 	whole bool // it was read to its end
 }
 
@@ -87,15 +89,19 @@ func (r *run[R, A, S]) skipDone() error {
 	return nil
 }
 
-// page gathers blocks until there is enough to ask.
+// page gathers blocks until there is enough to ask, or no more rows come: whoever feeds
+// a pipe may wait for what is made of those that were written.
 func (r *run[R, A, S]) page(rows *ahead[*Row[R, A]], index *int) *page[R, A] {
 	p := &page[R, A]{}
 	for units := 0; !p.last && (units == 0 || units < r.Page); {
-		b, n, err := r.block(rows, index)
+		b, err := r.block(rows, index, units > 0)
+		if b == nil {
+			break
+		}
 		if len(b.rows) > 0 {
 			p.blocks = append(p.blocks, b)
 		}
-		units += max(n, 1)
+		units += max(b.units, 1)
 		if p.last = err != nil; err != io.EOF {
 			p.err = err
 		}
@@ -103,10 +109,17 @@ func (r *run[R, A, S]) page(rows *ahead[*Row[R, A]], index *int) *page[R, A] {
 	return p
 }
 
-// block gathers rows until a block is full.
-func (r *run[R, A, S]) block(rows *ahead[*Row[R, A]], index *int) (b *block[R, A], units int, err error) {
-	b = &block[R, A]{}
-	for size := 0; ; {
+// block gathers rows until a block is full. Where it may leave off, it does so when no
+// row comes soon: it returns nil then, and goes on when it is called again.
+func (r *run[R, A, S]) block(rows *ahead[*Row[R, A]], index *int, mayLeave bool) (*block[R, A], error) {
+	if r.begun == nil {
+		r.begun = &block[R, A]{}
+	}
+	b := r.begun
+	for {
+		if mayLeave && !rows.Soon() {
+			return nil, nil
+		}
 		row, err := rows.Next()
 		if err == nil {
 			row.index = *index
@@ -115,15 +128,15 @@ func (r *run[R, A, S]) block(rows *ahead[*Row[R, A]], index *int) (b *block[R, A
 		if err != nil {
 			b.whole = err == io.EOF && len(b.rows) > 0
 			b.journal(b.whole || r.Apart)
-			return b, units, err
+			return b, err
 		}
 		b.rows = append(b.rows, row)
 		*index++
-		units, size = units+row.work.Units, size+row.size
-		if *index%BlockRows == 0 || units >= blockUnits || size >= blockBytes {
-			b.whole = true
+		b.units, b.size = b.units+row.work.Units, b.size+row.size
+		if *index%BlockRows == 0 || b.units >= blockUnits || b.size >= blockBytes {
+			b.whole, r.begun = true, nil
 			b.journal(true)
-			return b, units, nil
+			return b, nil
 		}
 	}
 }

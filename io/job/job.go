@@ -160,7 +160,8 @@ type run[R, A any, S Summary] struct {
 	out    Output
 	sum    S
 	kept   map[int][]json.RawMessage
-	before state // of the rows that are done
+	before state        // of the rows that are done
+	begun  *block[R, A] // that is being read
 	start  time.Time
 
 	mu sync.Mutex // of rows' answers

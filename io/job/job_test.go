@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -231,6 +232,36 @@ func TestRunBlocksAreTheInputs(t *testing.T) {
 }
 
 // However often a run is cut short, the next goes on from there and asks nothing twice.
+// Whole blocks are written while the input stays open and silent.
+func TestRunDoesNotWaitForThePage(t *testing.T) {
+	text := rowsFile(2*BlockRows + 5)
+	want, _ := undisturbed(t, text, Options{SkipBad: true, Page: 1})
+	in, feed := io.Pipe()
+	out := &pacing{ended: make(chan int)}
+	done := make(chan error)
+	go func() {
+		done <- Run(t.Context(), &summer{}, dataset.NewReader("-", in), out, Options{SkipBad: true, Page: 1 << 20}, Resume{}, &tally{})
+	}()
+	go func() { _, _ = io.WriteString(feed, text) }()
+	require.Equal(t, BlockRows, <-out.ended)
+	require.Equal(t, 2*BlockRows, <-out.ended)
+	require.NoError(t, feed.Close())
+	require.Equal(t, 2*BlockRows+5, <-out.ended)
+	require.NoError(t, <-done)
+	require.Equal(t, want.lines, out.lines)
+}
+
+// pacing tells of each block that ends.
+type pacing struct {
+	memory
+	ended chan int
+}
+
+func (p *pacing) EndBlock(rows int, state any) error {
+	p.ended <- rows
+	return p.memory.EndBlock(rows, state)
+}
+
 func TestRunResumed(t *testing.T) {
 	text := rowsFile(700)
 	want, total := undisturbed(t, text, Options{SkipBad: true})

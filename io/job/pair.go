@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"github.com/ortscore/ortscore/io/dataset"
+	"github.com/ortscore/ortscore/io/manifest"
 )
 
 // Pair is an input with its output; - stands for the standard streams.
@@ -43,9 +44,9 @@ func (p Pair) makeFolder() (undo func(), err error) {
 }
 
 // CheckPairs refuses an output that is an input, its own or another's, and an output
-// that two inputs share. sides are the suffixes of files that may come to lie beside the
-// outputs.
-func CheckPairs(pairs []Pair, sides ...string) error {
+// that two inputs share; also an input where files lie beside an output, since those of
+// an older output are removed with it.
+func CheckPairs(pairs []Pair) error {
 	inputs, outputs := map[string]bool{}, map[string]bool{}
 	for _, p := range pairs {
 		inputs[realPath(p.In)] = true
@@ -58,9 +59,9 @@ func CheckPairs(pairs []Pair, sides ...string) error {
 			return fmt.Errorf("want an output for each input, got %q twice", p.Out)
 		}
 		outputs[realPath(p.Out)] = true
-		for _, side := range sides {
-			if inputs[realPath(p.Out+side)] {
-				return fmt.Errorf("%s%s: want a file beside the output other than the input, got the same file", p.Out, side)
+		for _, beside := range []string{manifest.RejectedPath(p.Out), p.Out + manifest.AnswersSuffix, manifest.Path(p.Out)} {
+			if inputs[realPath(beside)] {
+				return fmt.Errorf("%s: want a file beside the output other than the input, got the same file", beside)
 			}
 		}
 	}
