@@ -145,6 +145,19 @@ func driverError(device int, cause error) error {
 	return fmt.Errorf("%w: %s, %s", ErrDriver, want, got)
 }
 
+// DescribeDevice tells what a CUDA device is driven by: its compute capability, the
+// driver's version, and the CUDA version of the runtime; "" for what is unknown. The
+// provider's libraries must be loaded.
+func DescribeDevice(device int) (capability, driver, runtime string) {
+	rt, err := openCudart(device)
+	if err != nil {
+		return "", "", ""
+	}
+	major, minor := rt.capability()
+	_, version := rt.versions()
+	return fmt.Sprintf("%d.%d", major, minor), installedDriver(os.DirFS("/")), cudaVersion(version)
+}
+
 // cudaVersion spells a version as CUDA numbers it, 1000 times the major one and 10
 // times the minor.
 func cudaVersion(v int) string { return fmt.Sprintf("%d.%d", v/1000, v%1000/10) }

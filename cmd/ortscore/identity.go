@@ -112,6 +112,10 @@ func (t *teacher) facts() ([]manifest.Fact, error) {
 
 func (t *teacher) machine() []manifest.Fact {
 	facts := []manifest.Fact{{Name: "place", Value: t.place()}}
+	if t.info.Provider == ort.CUDA {
+		capability, driver, cuda := ort.DescribeDevice(t.flags.devices[0])
+		facts = append(facts, manifest.Fact{Name: "compute capability", Value: capability}, manifest.Fact{Name: "driver", Value: driver}, manifest.Fact{Name: "cuda", Value: cuda})
+	}
 	if host, err := os.Hostname(); err == nil {
 		facts = append(facts, manifest.Fact{Name: "host", Value: host})
 	}
