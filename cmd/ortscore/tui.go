@@ -226,7 +226,7 @@ func (u *ui) rankSummary(asJSON bool, r *rankReport, stats bool) {
 // merged prints what shards became.
 func (u *ui) merged(out string, m *manifest.Manifest) {
 	for _, f := range m.Machine {
-		if strings.Contains(f.Value, "; ") {
+		if f.Name != "host" && strings.Contains(f.Value, "; ") {
 			u.notes([]string{fmt.Sprintf("the shards ran on unlike machines: %s: %s", f.Name, f.Value)})
 		}
 	}
