@@ -22,7 +22,7 @@ var allowed = map[string][]string{
 	"model/hf":               {"model", "io/regular"},
 	"model/modeltest":        {"model"},
 	"io/atomicfile":          {"io/internal/filesystem"},
-	"io/dataset":             {"io/atomicfile", "io/regular"},
+	"io/dataset":             {"io/regular"},
 	"io/durable":             {"io/internal/filesystem", "io/manifest"},
 	"io/internal/filesystem": {},
 	"io/job":                 {"io/dataset", "io/durable", "io/manifest", "io/shard"},

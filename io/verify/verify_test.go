@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ortscore/ortscore/io/dataset"
+	"github.com/ortscore/ortscore/io/durable"
 	"github.com/ortscore/ortscore/io/manifest"
 	"github.com/ortscore/ortscore/io/verify"
 )
@@ -30,9 +31,7 @@ func score(t *testing.T, in, out string, from, to int) *manifest.Manifest {
 	reader, err := dataset.Open(in)
 	require.NoError(t, err)
 	defer reader.Close()
-	w, err := dataset.Create(out, true)
-	require.NoError(t, err)
-	rejects, err := dataset.NewRejects(out, true)
+	w, err := durable.Open(durable.Options{Path: out, Force: true, Sides: []string{manifest.RejectedSuffix}})
 	require.NoError(t, err)
 	m := &manifest.Manifest{Command: "nll", Shard: manifest.Shard{From: from, To: to, Total: to, Block: block}}
 	for i := range to {
@@ -43,15 +42,15 @@ func score(t *testing.T, in, out string, from, to int) *manifest.Manifest {
 		var bad *dataset.Error
 		if err != nil {
 			require.ErrorAs(t, err, &bad)
-			require.NoError(t, rejects.Add(bad))
+			require.NoError(t, w.WriteSide(0, dataset.RejectLine(bad)))
 			m.Counts.Rejected++
 			continue
 		}
 		require.NoError(t, w.Write([]byte(strings.Replace(string(row.Raw), "}", fmt.Sprintf(`, "teacher_scores": [%d.5, -1.0]}`, -len(row.Raw)), 1))))
 		m.Counts.Rows++
 	}
-	require.NoError(t, rejects.Commit())
-	require.NoError(t, w.Commit())
+	require.NoError(t, w.EndBlock(to, nil))
+	require.NoError(t, w.Finish(nil))
 	m.Output = written(t, out, m.Counts.Rows)
 	if m.Counts.Rejected > 0 {
 		w := written(t, manifest.RejectedPath(out), m.Counts.Rejected)
