@@ -135,7 +135,7 @@ func (f *fileFlags) origin(ctx context.Context, command string, t described) (*j
 		o.Files = append(o.Files, manifest.File{Role: "template", Path: path})
 	}
 	if err := manifest.HashAll(ctx, o.Files, manifest.UserCache()); err != nil {
-		return nil, err
+		return nil, withCode(err, exitModel)
 	}
 	o.Identity = slices.Concat([]manifest.Fact{{Name: "version", Value: version}, {Name: "command", Value: command}}, facts, flagFacts(f.flags), manifest.Facts(o.Files))
 	return o, nil
