@@ -315,24 +315,8 @@ const mostChanges = 6
 // Changes says what has changed from one identity to another: "seed was 42, is 43".
 func Changes(then, now []Fact) []string {
 	var all []string
-	was := map[string]string{}
-	for _, f := range then {
-		was[f.Name] = f.Value
-	}
-	for _, f := range now {
-		old, known := was[f.Name]
-		delete(was, f.Name)
-		switch {
-		case !known:
-			all = append(all, fmt.Sprintf("%s was not set, is %s", f.Name, f.Value))
-		case old != f.Value:
-			all = append(all, fmt.Sprintf("%s was %s, is %s", f.Name, old, f.Value))
-		}
-	}
-	for _, f := range then {
-		if old, gone := was[f.Name]; gone {
-			all = append(all, fmt.Sprintf("%s was %s, is not set", f.Name, old))
-		}
+	for _, d := range manifest.Compare(now, then) {
+		all = append(all, d.Text("%[1]s was %[3]s, is %[2]s", "not set"))
 	}
 	if n := len(all) - mostChanges; n > 0 {
 		all = append(all[:mostChanges], fmt.Sprintf("and %d more", n))

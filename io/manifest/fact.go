@@ -9,33 +9,58 @@ type Fact struct {
 	Value string `json:"value"`
 }
 
-// Differences names the facts that are not the same in both: "seed: want 42, got 43".
-// It is empty where all are.
-func Differences(want, got []Fact) []string {
-	var out []string
+// Difference is a fact that is not the same in two lists.
+type Difference struct {
+	Name      string
+	Want, Got *string // nil where a list has no fact of the name
+}
+
+// Compare returns the facts that are not the same in both lists: in the order of want,
+// and then those that got alone has.
+func Compare(want, got []Fact) (all []Difference) {
 	have := values(got)
-	for _, w := range want {
-		if value, ok := have[w.Name]; !ok {
-			out = append(out, fmt.Sprintf("%s: want %s, got none", w.Name, w.Value))
-		} else if value != w.Value {
-			out = append(out, fmt.Sprintf("%s: want %s, got %s", w.Name, w.Value, value))
+	for i := range want {
+		w := &want[i]
+		if value := have[w.Name]; value == nil || *value != w.Value {
+			all = append(all, Difference{w.Name, &w.Value, value})
 		}
 	}
 	wanted := values(want)
-	for _, g := range got {
-		if _, ok := wanted[g.Name]; !ok {
-			out = append(out, fmt.Sprintf("%s: want none, got %s", g.Name, g.Value))
+	for i := range got {
+		if g := &got[i]; wanted[g.Name] == nil {
+			all = append(all, Difference{g.Name, nil, &g.Value})
 		}
+	}
+	return all
+}
+
+func values(facts []Fact) map[string]*string {
+	out := make(map[string]*string, len(facts))
+	for i := range facts {
+		out[facts[i].Name] = &facts[i].Value
 	}
 	return out
 }
 
-func values(facts []Fact) map[string]string {
-	out := make(map[string]string, len(facts))
-	for _, f := range facts {
-		out[f.Name] = f.Value
+// Text writes the difference with a form for its name and the values of want and got.
+// none stands for a value that a list does not have.
+func (d Difference) Text(form, none string) string {
+	value := func(v *string) string {
+		if v == nil {
+			return none
+		}
+		return *v
 	}
-	return out
+	return fmt.Sprintf(form, d.Name, value(d.Want), value(d.Got))
+}
+
+// Differences names the facts that are not the same in both: "seed: want 42, got 43".
+// It is empty where all are.
+func Differences(want, got []Fact) (all []string) {
+	for _, d := range Compare(want, got) {
+		all = append(all, d.Text("%s: want %s, got %s", "none"))
+	}
+	return all
 }
 
 // Facts says what is in files: a fact for each, which does not tell where it lies.
