@@ -94,8 +94,6 @@ type Options struct {
 	Apart bool
 	// Told says that what the scorer tells of a row is written; it is a Teller then.
 	Told bool
-	// OnRow, if set, is called with each row that is written or rejected.
-	OnRow func(Work)
 }
 
 // Resume is what an output holds of a run before, which ended early.
@@ -287,9 +285,6 @@ func (r *run[R, A, S]) write(answered <-chan *page[R, A]) error {
 
 // writeRow writes a row with its scores, or rejects it.
 func (r *run[R, A, S]) writeRow(row *Row[R, A]) error {
-	if r.OnRow != nil {
-		r.OnRow(row.work)
-	}
 	err := error(row.bad)
 	if row.bad == nil {
 		var scores *Scores
