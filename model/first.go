@@ -65,3 +65,18 @@ func wordEnd(text string, size int) int {
 	}
 	return size
 }
+
+// longAlone is how many bytes of a text are tokenised with all that stands round it
+// without a look at the text alone.
+const longAlone = 64 << 10
+
+// ExceedsAlone says whether a text alone has more than n tokens, without tokenising all
+// of it. Of a text of up to 64 KiB it says no: that is soon tokenised with what stands
+// round it.
+func ExceedsAlone(tok Tokenizer, text string, n int) (bool, error) {
+	if len(text) <= longAlone {
+		return false, nil
+	}
+	enc, err := EncodeFirst(tok, text, n)
+	return err == nil && len(enc.IDs) > n, err
+}

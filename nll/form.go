@@ -50,10 +50,6 @@ func (b *Builder) encode(task Task, f Fields) (text Text, enc model.Encoding, er
 	return text, enc, err
 }
 
-// longField is how many bytes of a field are tokenised with all that stands round
-// it without a look at the field alone.
-const longField = 64 << 10
-
 // checkLengths refuses a row whose question, answer or context alone has more
 // tokens than fit, without tokenising all of it.
 func (b *Builder) checkLengths(ex *Example, context string) error {
@@ -64,12 +60,12 @@ func (b *Builder) checkLengths(ex *Example, context string) error {
 		fields = append(fields, field{"answers", "answer", a})
 	}
 	for _, f := range fields {
-		text := strip(f.text)
-		if len(text) <= longField || t.Count(f.place) == 0 {
+		if t.Count(f.place) == 0 {
 			continue
 		}
-		enc, err := model.EncodeFirst(b.Tokenizer, text, b.MaxLength)
-		if err == nil && len(enc.IDs) > b.MaxLength {
+		text := strip(f.text)
+		long, err := model.ExceedsAlone(b.Tokenizer, text, b.MaxLength)
+		if long {
 			err = fmt.Errorf("want question and answer within %d tokens, got more in %d bytes", b.MaxLength, len(text))
 		}
 		if err != nil {

@@ -75,18 +75,14 @@ func (f *Fitter) Fit(p *Prepared, shown []int) (Prompt, error) {
 	return fitting, nil
 }
 
-// longQuery is how many bytes of a query are tokenised with all that stands round
-// it without a look at the query alone.
-const longQuery = 64 << 10
-
 // checkQuery refuses a query that alone has more tokens than a prompt may have,
 // without tokenising all of it.
 func (f *Fitter) checkQuery(tok model.Tokenizer, p *Prepared) error {
-	if len(p.query) <= longQuery || f.MaxPrompt >= len(p.query) {
+	if f.MaxPrompt >= len(p.query) {
 		return nil
 	}
-	enc, err := model.EncodeFirst(tok, p.query, f.MaxPrompt)
-	if err == nil && len(enc.IDs) > f.MaxPrompt {
+	long, err := model.ExceedsAlone(tok, p.query, f.MaxPrompt)
+	if long {
 		err = fmt.Errorf("want a prompt of at most %d tokens, got more in a query of %d bytes", f.MaxPrompt, len(p.query))
 	}
 	if err != nil {
