@@ -25,14 +25,14 @@ type dryRun[R any] struct {
 
 func (t *teacher) dryRun(ui *ui, s *nll.Scorer, stats *runStats) dryRun[*nll.Example] {
 	return dryRun[*nll.Example]{read: s.Read, show: t.showExample, ran: func() int { return stats.Tokens + stats.Shared },
-		notes: t.notes, origin: func() origin { return t.origin(ui) }, unit: "sequence", graph: t.readGraph}
+		notes: t.notes, origin: func() origin { return t.origin(ui) }, unit: "sequence", graph: t.heldGraph}
 }
 
 func rankDryRun(ui *ui, t rankTeacher, s *rank.Scorer, stats *decodeStats) dryRun[*rank.Example] {
 	d := dryRun[*rank.Example]{read: s.Read, show: showList(t), ran: func() int { return stats.PromptTokens },
 		notes: t.notes, origin: func() origin { return rankOrigin(ui, t) }, unit: "list"}
 	if local, ok := t.(*localRanker); ok {
-		d.graph = local.readGraph
+		d.graph = local.heldGraph
 	}
 	return d
 }
@@ -127,22 +127,17 @@ func showList(t rankTeacher) func(*rank.Example) (*shown, error) {
 	}
 }
 
-// readGraph reads the model's graph and holds it against the tokenizer: a dry run refuses
-// what a run would refuse.
-func (t *teacher) readGraph() (*graph.Model, error) {
-	g, err := graph.Read(t.files.Model)
-	if err != nil {
-		return nil, withCode(err, exitModel)
-	}
-	convention, err := graph.Detect(g, t.flags.ioMap)
-	if err != nil {
-		return nil, withCode(fmt.Errorf("%s: %w", t.files.Model, err), exitModel)
+// heldGraph is the model's graph, held against the tokenizer: a dry run refuses what a
+// run would refuse.
+func (t *teacher) heldGraph() (*graph.Model, error) {
+	if t.unread != nil {
+		return nil, withCode(t.unread, exitModel)
 	}
 	if t.found.NotCausal.Refuses(t.flags.allowLeak) {
 		return nil, withCode(leakHint(fmt.Errorf("%s: %w", t.files.Model, t.found.NotCausal)), exitModel)
 	}
-	if vocab := convention.Logits.Dims[2]; vocab > 0 {
-		return g, t.checkVocab(int(vocab))
+	if vocab := t.layout.Logits.Dims[2]; vocab > 0 {
+		return t.graph, t.checkVocab(int(vocab))
 	}
-	return g, nil
+	return t.graph, nil
 }

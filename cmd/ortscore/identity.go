@@ -12,7 +12,6 @@ import (
 
 	"github.com/ortscore/ortscore/io/job"
 	"github.com/ortscore/ortscore/io/manifest"
-	"github.com/ortscore/ortscore/model/graph"
 	"github.com/ortscore/ortscore/model/openai"
 	"github.com/ortscore/ortscore/ort"
 )
@@ -71,8 +70,8 @@ var (
 // modelFiles lists what the teacher was read from.
 func (t *teacher) modelFiles() []manifest.File {
 	files := []manifest.File{{Role: "model", Path: t.files.Model}}
-	if g, err := graph.Read(t.files.Model); err == nil {
-		for _, ext := range g.External {
+	if t.graph != nil {
+		for _, ext := range t.graph.External {
 			files = append(files, manifest.File{Role: "weights", Path: filepath.Join(filepath.Dir(t.files.Model), ext.Location)})
 		}
 	}

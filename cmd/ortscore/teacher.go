@@ -68,6 +68,9 @@ type teacher struct {
 	lms       []*ort.LM     // one for each device and replica, none until start
 	decoders  []ort.Decoder // none until startDecoder
 	info      ort.Info      // of each of them
+	graph     *graph.Model  // nil where it cannot be read
+	layout    *graph.Convention
+	unread    error // why graph or layout is nil
 	found     graph.Findings
 	control   *hf.ChatTokenizer // for the control tokens of a chat template or one's own; nil where there are none
 	stored    string            // what its matrices of weights are stored in: fp32, int8 ... or unknownPrecision
@@ -139,16 +142,16 @@ func (f *teacherFlags) read() (*teacher, error) {
 // look reads the model's graph. What is wrong with one that cannot be read is said
 // when it is opened.
 func (t *teacher) look() {
-	g, err := graph.Read(t.files.Model)
-	if err != nil {
+	if t.graph, t.unread = graph.Read(t.files.Model); t.unread != nil {
 		return
 	}
-	t.stored = cmp.Or(g.Precision, unknownPrecision)
-	c, err := graph.Detect(g, t.flags.ioMap)
-	if err != nil {
+	t.stored = cmp.Or(t.graph.Precision, unknownPrecision)
+	var err error
+	if t.layout, err = graph.Detect(t.graph, t.flags.ioMap); err != nil {
+		t.unread = fmt.Errorf("%s: %w", t.files.Model, err)
 		return
 	}
-	if found, err := graph.Examine(t.files.Model, c); err == nil {
+	if found, err := graph.Examine(t.files.Model, t.layout); err == nil {
 		t.found = *found
 	}
 }
