@@ -13,7 +13,7 @@ import (
 	"github.com/ortscore/ortscore/io/manifest"
 )
 
-// history reads the journal and decides what of it is to be gone on with:
+// history reads the journal and decides what of it to resume:
 // nothing, where the run begins anew.
 func (o *Output) history() (history, error) {
 	h, err := o.journal.read()
